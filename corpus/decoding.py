@@ -1,0 +1,54 @@
+"""Bytes of a page -> text. Anything but UTF-8 is detected and said, never guessed silently."""
+
+import re
+
+from charset_normalizer import from_bytes
+
+from corpus.essay import PageRejected
+
+_DECLARED_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_\-]+)""")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_BYTES_FOR_DETECTION = 200_000
+
+
+def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """The text of a page and remarks on how it was read.
+
+    Tried in order: byte order mark, UTF-8, the charset that HTML declares, detection by charset-normalizer.
+    Raises PageRejected for an empty page, binary data, or an encoding that nothing recognises.
+    """
+    if not data.strip():
+        raise PageRejected("the page is empty")
+    text, remarks = _decode(data)
+    controls = len(_CONTROL.findall(text))
+    if controls > len(text) / 1000:
+        raise PageRejected("binary data, not text")
+    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks
+
+
+def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _strict(data, "utf-16"), ("read as utf-16",)
+    try:
+        return data.decode("utf-8-sig"), ()
+    except UnicodeDecodeError as error:
+        if error.start >= len(data) - 3 and error.reason == "unexpected end of data":
+            return data[: error.start].decode("utf-8-sig"), ("cut in the middle of a character at its end",)
+    if b"\x00" in data:
+        raise PageRejected("binary data, not text")
+    declared = _DECLARED_CHARSET.search(data[:2048])
+    if declared:
+        name = declared.group(1).decode("ascii").lower()
+        if name not in ("utf-8", "utf8"):
+            return _strict(data, name), ()
+    best = from_bytes(data[:_BYTES_FOR_DETECTION]).best()
+    if best is None:
+        raise PageRejected("not UTF-8, and its encoding was not recognised; save it as UTF-8")
+    return _strict(data, best.encoding), (f"not UTF-8; read as {best.encoding}",)
+
+
+def _strict(data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise PageRejected(f"not UTF-8, and not readable as {encoding}; save it as UTF-8") from error

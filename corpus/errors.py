@@ -1,0 +1,50 @@
+"""Every expected failure of the project, on one screen.
+
+    RelatedArticlesError          what the command line prints in one line, with a way out
+    ├── SourceNotFound            a path that was asked for does not exist
+    ├── SettingsError             settings that cannot be used; lists all mistakes at once
+    ├── EncoderError              a model that is missing, damaged or not what it claims to be
+    ├── ShapeMismatch             an array of the wrong shape, dtype or fingerprint
+    ├── EditionError              an edition that is missing, half-written or damaged
+    │   └── NoEdition             nothing has been published yet
+    ├── BuildInProgress           another build is writing to the same home
+    └── UnknownEssay              an id or URL that the edition does not know
+
+A bad *page* is no exception: it becomes a PageProblem (corpus/essay.py) and the build goes on.
+"""
+
+
+class RelatedArticlesError(Exception):
+    """An expected failure; its message is one sentence for a person, ending in what to do."""
+
+
+class SourceNotFound(RelatedArticlesError):
+    """A source that was named does not exist."""
+
+
+class SettingsError(RelatedArticlesError):
+    """Settings that cannot be used; the message lists every mistake found."""
+
+
+class EncoderError(RelatedArticlesError):
+    """A model that is missing, damaged, or whose weights are not the expected ones."""
+
+
+class ShapeMismatch(RelatedArticlesError):
+    """An array of the wrong shape, dtype or fingerprint; the message gives both sides."""
+
+
+class EditionError(RelatedArticlesError):
+    """An edition that cannot be opened."""
+
+
+class NoEdition(EditionError):
+    """Nothing has been published in this home yet."""
+
+
+class BuildInProgress(RelatedArticlesError):
+    """Another process holds the build lock of this home."""
+
+
+class UnknownEssay(RelatedArticlesError):
+    """No essay of the edition has this id or URL."""

@@ -1,0 +1,139 @@
+"""Files and folders -> pages -> essays and problems."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from corpus.decoding import decode
+from corpus.errors import SourceNotFound
+from corpus.essay import Essay, PageProblem, PageRejected
+from corpus.html_pages import parse_html_page
+from corpus.markdown_pages import parse_markdown_page
+from corpus.records import read_records
+from corpus.text_pages import parse_text_page
+
+KINDS = {
+    ".txt": "text",
+    ".text": "text",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".jsonl": "records",
+    ".ndjson": "records",
+    ".jsonl.gz": "records",
+    ".ndjson.gz": "records",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What the settings say about reading pages."""
+
+    related_selector: str | None = None
+    max_page_bytes: int = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The page files found under the sources, in reading order, and the endings of the files passed over."""
+
+    files: tuple[Path, ...]
+    passed_over: dict[str, int]
+
+
+def list_pages(sources: Sequence[Path]) -> Listing:
+    """Every page file: sources as given, folders in name order, hidden files and linked folders left out.
+
+    Raises SourceNotFound when a source does not exist. A file of an unknown kind is counted when it was met in a
+    folder, and becomes a problem when it was named.
+    """
+    files: dict[Path, None] = {}
+    passed_over: Counter[str] = Counter()
+    for source in sources:
+        if source.is_dir():
+            for path in _files_below(source):
+                if kind_of(path):
+                    files[path] = None
+                else:
+                    passed_over[path.suffix.lower() or path.name] += 1
+        elif source.exists():
+            files[source] = None
+        else:
+            raise SourceNotFound(f"{source} does not exist: name a page, a folder of pages or a .jsonl file")
+    return Listing(tuple(files), dict(sorted(passed_over.items())))
+
+
+def kind_of(path: Path) -> str | None:
+    """text, html, markdown or records, by the file's ending; None when it is no page."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return KINDS.get("".join(suffixes[-2:])) or KINDS.get(suffixes[-1] if suffixes else "")
+
+
+def read_pages(
+    files: Iterable[Path], options: PageOptions, on_file: Callable[[Path], None] = lambda path: None
+) -> Iterator[Essay | PageProblem]:
+    """The essay or the problem of every page, in order. Of two pages with one id the first is kept.
+
+    on_file is called after each file, for progress.
+    """
+    taken: dict[str, str] = {}
+    for path in files:
+        for page in _read_file(path, options):
+            if isinstance(page, Essay) and page.id in taken:
+                yield PageProblem(page.source, f"its id {page.id!r} is taken by {taken[page.id]}")
+                continue
+            if isinstance(page, Essay):
+                taken[page.id] = page.source
+            yield page
+        on_file(path)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not path.is_symlink():
+                yield from _files_below(path)
+        else:
+            yield path
+
+
+def _read_file(path: Path, options: PageOptions) -> Iterator[Essay | PageProblem]:
+    if kind_of(path) == "records":
+        yield from read_records(path)
+    else:
+        yield _read_page(path, options)
+
+
+def _read_page(path: Path, options: PageOptions) -> Essay | PageProblem:
+    try:
+        if not path.is_file():
+            raise PageRejected("not a regular file")
+        size = path.stat().st_size
+        if size > options.max_page_bytes:
+            raise PageRejected(f"{size:,} bytes; a page may have {options.max_page_bytes:,} (setting max_page_bytes)")
+        text, remarks = decode(path.read_bytes())
+        essay = _parse(text, path, options)
+    except PageRejected as error:
+        return PageProblem(str(path), str(error))
+    except OSError as error:
+        return PageProblem(str(path), f"cannot be read: {error.strerror or error}")
+    return replace(essay, remarks=remarks + essay.remarks)
+
+
+def _parse(text: str, path: Path, options: PageOptions) -> Essay:
+    ident = path.parent.name if path.stem in ("index", "_index") else path.stem
+    match kind_of(path):
+        case "text":
+            return parse_text_page(text, ident, str(path))
+        case "html":
+            return parse_html_page(text, ident, str(path), options.related_selector)
+        case "markdown":
+            return parse_markdown_page(text, ident, str(path))
+        case _:
+            endings = ", ".join(sorted(KINDS))
+            raise PageRejected(f"not a page: its name ends in none of {endings}")

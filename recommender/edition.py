@@ -1,0 +1,339 @@
+"""Editions: immutable, checksummed results of the offline job.
+
+    <home>/current                    the id of the published edition, replaced by one atomic rename
+    <home>/editions/<id>/
+        manifest.json                 what it is, how it was made, the digest of every file, and its own
+        items.jsonl                   what can be recommended, one item a line, in id order
+        lists.jsonl                   each essay's curated list and candidates, in the same order
+        essays.jsonl                  the essays in full, as `related parse` prints them
+        vectors.npz                   ids and vectors (float32, unit rows) of essays and unmatched blurbs
+        lexicon.json                  terms and idf
+
+An edition is written aside, in a hidden folder, and renamed when it is whole. The service reads items and lists only,
+so this module imports neither numpy nor FAISS.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import BuildInProgress, EditionError, NoEdition, UnknownEssay
+from recommender.ranking import Candidate, Item, Ranking, Rules, list_limit, rank
+
+FORMAT = 1
+KEEP = 5
+MANIFEST = "manifest.json"
+ITEMS = "items.jsonl"
+LISTS = "lists.jsonl"
+ESSAYS = "essays.jsonl"
+VECTORS = "vectors.npz"
+LEXICON = "lexicon.json"
+_SERVED = (ITEMS, LISTS)
+
+
+@dataclass(frozen=True, slots=True)
+class EssayLists:
+    """What the job found for one essay.
+
+    curated:     the items its own list names, in list order. list_length: how many entries the page shows.
+    candidates:  the best essays, best first. unlinked: the best unmatched blurbs, best first.
+    """
+
+    id: str
+    list_length: int
+    curated: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]
+    unlinked: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EditionSummary:
+    """A line of `related editions`."""
+
+    id: str
+    built_at: str
+    essays: int
+    current: bool
+    broken: str | None
+
+
+class Edition:
+    """A published edition, opened for reading. Raises UnknownEssay for an id or URL that it does not know."""
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.items = {item.id: item for item in map(_item_from_record, read_lines(folder / ITEMS))}
+        self._lists = {record["id"]: _lists_from_record(record) for record in read_lines(folder / LISTS)}
+        self._by_url = {item.url: item.id for item in self.items.values() if item.url and item.kind == "essay"}
+
+    @property
+    def id(self) -> str:
+        """The edition's id, which begins with the time of its build."""
+        return self.folder.name
+
+    @property
+    def built_at(self) -> datetime:
+        """When the edition was built, in UTC."""
+        return datetime.fromisoformat(self.manifest["built_at"])
+
+    def essay_ids(self) -> Iterator[str]:
+        """Every essay, in id order."""
+        return iter(self._lists)
+
+    def find(self, ident: str | None = None, url: str | None = None) -> Item:
+        """The essay with this id or URL."""
+        found = self._by_url.get(url) if url is not None else ident
+        if found is None or found not in self._lists:
+            raise UnknownEssay(f"no essay {url or ident!r} in edition {self.id}: see `related export` for its ids")
+        return self.items[found]
+
+    def lists(self, ident: str) -> EssayLists:
+        """The curated list and candidates of an essay."""
+        return self._lists[self.find(ident).id]
+
+    def related(self, ident: str, rules: Rules | None = None) -> Ranking:
+        """The essay's list by these rules; without rules as long as the page's curated list, else 12."""
+        lists = self.lists(ident)
+        rules = rules or Rules(limit=list_limit(lists.list_length))
+        candidates = lists.candidates + (lists.unlinked if rules.unlinked else ())
+        return rank(self.items[ident], candidates, lists.curated, self.items, rules)
+
+    def essay_record(self, ident: str) -> dict[str, Any]:
+        """The essay in full, as `related parse` prints it."""
+        self.find(ident)
+        return next(record for record in read_lines(self.folder / ESSAYS) if record["id"] == ident)
+
+
+def open_current(home: Path) -> Edition:
+    """The published edition. Raises NoEdition, or EditionError when it is damaged."""
+    return open_edition(home, current_id(home))
+
+
+def current_id(home: Path) -> str:
+    """The id of the published edition. Raises NoEdition when there is none."""
+    try:
+        ident = (home / "current").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise NoEdition(f"no edition in {home} yet: run `related build SOURCE... --home {home}`") from None
+    if not _is_edition_id(ident):
+        raise EditionError(f"{home / 'current'} names no edition: run `related rollback` or `related build`")
+    return ident
+
+
+def open_edition(home: Path, ident: str, files: Sequence[str] = _SERVED) -> Edition:
+    """An edition by id, its manifest and these files checked. Raises EditionError, naming what is wrong."""
+    if not _is_edition_id(ident):
+        raise EditionError(f"{ident!r} is no edition id: see `related editions`")
+    folder = home / "editions" / ident
+    manifest = check_edition(folder, files)
+    try:
+        return Edition(folder, manifest)
+    except (KeyError, ValueError, TypeError) as error:
+        raise EditionError(f"edition {ident} is damaged ({error!r}): {_WAY_OUT}") from error
+
+
+_WAY_OUT = "run `related rollback` to step back, or `related build` for a new one"
+
+
+def check_edition(folder: Path, files: Iterable[str] | None = None) -> dict[str, Any]:
+    """The manifest of an edition whose files (by default all) are there and unchanged. Raises EditionError."""
+    ident = folder.name
+    if not folder.is_dir():
+        raise EditionError(f"there is no edition {ident}: see `related editions`")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        checksum, version = manifest.pop("checksum"), manifest["format"]
+        digests = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise EditionError(f"edition {ident} has no readable manifest: {_WAY_OUT}") from None
+    if version != FORMAT:
+        raise EditionError(f"edition {ident} has format {version}, this version reads {FORMAT}: run `related build`")
+    if checksum != _checksum(manifest):
+        raise EditionError(f"edition {ident} is damaged: its manifest was changed; {_WAY_OUT}")
+    for name in digests if files is None else files:
+        if not (folder / name).is_file():
+            raise EditionError(f"edition {ident} is half there: {name} is missing; {_WAY_OUT}")
+        if _sha256(folder / name) != digests.get(name):
+            raise EditionError(f"edition {ident} is damaged: {name} is not what was written; {_WAY_OUT}")
+    return manifest
+
+
+@contextmanager
+def build_lock(home: Path) -> Iterator[None]:
+    """Holds the home for one build; clears what a killed build left. Raises BuildInProgress when another holds it."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "build.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildInProgress(f"another build is writing to {home}: wait for it to end") from None
+        for leftover in (home / "editions").glob(".new-*"):
+            shutil.rmtree(leftover)
+        yield
+
+
+def new_folder(home: Path) -> Path:
+    """An empty hidden folder in which an edition is written; call under build_lock."""
+    folder = home / "editions" / f".new-{os.getpid()}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def write_lists(folder: Path, items: Iterable[Item], lists: Iterable[EssayLists]) -> None:
+    """Write what the service reads."""
+    _write_lines(folder / ITEMS, (_item_to_record(item) for item in items))
+    _write_lines(folder / LISTS, (_lists_to_record(entry) for entry in lists))
+
+
+def write_essays(folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write the essays in full."""
+    _write_lines(folder / ESSAYS, records)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines, in order."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def publish(home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = KEEP) -> str:
+    """Seal the folder as an edition, make it the current one, drop the oldest; returns its id.
+
+    An older edition with the same content is dropped too: rolling back to it would change nothing.
+    """
+    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    sealed = {"format": FORMAT, **manifest, "files": files, "content": content}
+    built_at = datetime.fromisoformat(sealed["built_at"]).astimezone(UTC)
+    ident = f"{built_at:%Y%m%dT%H%M%S}Z-{content[:8]}"
+    sealed = {"id": ident, **sealed}
+    sealed["checksum"] = _checksum(sealed)
+    (folder / MANIFEST).write_text(json.dumps(sealed, indent=1, ensure_ascii=False), encoding="utf-8")
+    for path in (*folder.iterdir(), folder):
+        _flush(path)
+    final = home / "editions" / ident
+    if final.exists():  # built twice within one second, with the same result
+        shutil.rmtree(folder)
+    else:
+        folder.rename(final)
+    check_edition(final)
+    make_current(home, ident)
+    _prune(home, ident, content, keep)
+    return ident
+
+
+def make_current(home: Path, ident: str) -> None:
+    """Point the home at an edition, atomically and for good."""
+    aside = home / f".current-{os.getpid()}"
+    aside.write_text(ident + "\n", encoding="utf-8")
+    _flush(aside)
+    aside.replace(home / "current")
+    _flush(home / "editions")
+    _flush(home)
+
+
+def list_editions(home: Path) -> list[EditionSummary]:
+    """Every edition of the home, newest first, damaged ones with the reason."""
+    try:
+        current = current_id(home)
+    except EditionError:
+        current = ""
+    return [_summary(folder, folder.name == current) for folder in reversed(_folders(home))]
+
+
+def roll_back(home: Path, ident: str | None = None) -> str:
+    """Publish an earlier edition: the one named, else the newest intact one before the current; returns its id."""
+    if ident is None:
+        try:
+            current = current_id(home)
+        except NoEdition:
+            current = "~"  # after every id
+        older = [entry for entry in list_editions(home) if entry.id < current and not entry.broken]
+        if not older:
+            raise EditionError(f"there is no earlier intact edition in {home}: run `related build`")
+        ident = older[0].id
+    open_edition(home, ident)
+    check_edition(home / "editions" / ident)
+    make_current(home, ident)
+    return ident
+
+
+def _summary(folder: Path, current: bool) -> EditionSummary:
+    try:
+        manifest = check_edition(folder)
+    except EditionError as error:
+        return EditionSummary(folder.name, "", 0, current, str(error))
+    return EditionSummary(folder.name, manifest["built_at"], manifest["counts"]["essays"], current, None)
+
+
+def _prune(home: Path, newest: str, content: str, keep: int) -> None:
+    older = [folder for folder in _folders(home) if folder.name != newest]
+    same = [folder for folder in older if folder.name.endswith(f"-{content[:8]}")]
+    others = [folder for folder in older if folder not in same]
+    for folder in (*same, *others[: max(0, len(others) - keep + 1)]):
+        shutil.rmtree(folder)
+
+
+def _folders(home: Path) -> list[Path]:
+    editions = home / "editions"
+    return sorted(f for f in editions.iterdir() if _is_edition_id(f.name)) if editions.is_dir() else []
+
+
+def _is_edition_id(text: str) -> bool:
+    return bool(text) and text[0].isdigit() and all(c.isalnum() or c == "-" for c in text)
+
+
+def _item_to_record(item: Item) -> dict[str, Any]:
+    record = asdict(item)
+    record["published"] = item.published.isoformat() if item.published else None
+    return record
+
+
+def _item_from_record(record: dict[str, Any]) -> Item:
+    published = record["published"]
+    return replace(Item(**record), published=date.fromisoformat(published) if published else None)
+
+
+def _lists_to_record(lists: EssayLists) -> dict[str, Any]:
+    groups = {name: getattr(lists, name) for name in ("curated", "candidates", "unlinked")}
+    rows = {name: [[c.id, c.score, c.meaning, c.wording] for c in group] for name, group in groups.items()}
+    return {"id": lists.id, "list_length": lists.list_length, **rows}
+
+
+def _lists_from_record(record: dict[str, Any]) -> EssayLists:
+    groups = (tuple(Candidate(*row) for row in record[name]) for name in ("curated", "candidates", "unlinked"))
+    return EssayLists(record["id"], record["list_length"], *groups)
+
+
+def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Have the file or folder on the disk before the next step is taken."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

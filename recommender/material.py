@@ -1,0 +1,99 @@
+"""What the offline side works on: the essays of a site as vectors and terms. Written into an edition, and read back to
+suggest for a draft or to evaluate without encoding anything anew."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpus.catalogue import Catalogue, UnmatchedBlurb
+from corpus.essay import Essay, PageRejected
+from corpus.errors import EditionError, ShapeMismatch
+from corpus.records import essay_from_record
+from embeddings.encoder import Matrix
+from embeddings.vectors import Vectors, stack
+from embeddings.views import Views, pool
+from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, check_edition, read_lines
+from recommender.lexical import Lexicon, whole_text
+from recommender.signals import TextItems
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """essays: in id order, with `items` row by row the same.
+
+    cold_items: the essays as they are known without anyone's list: no blurb's words are in their vectors. The same
+    object as `items` where no blurb has words of its own. Evaluation uses these.
+    blurbs: the unmatched blurbs, in id order.
+    """
+
+    essays: tuple[Essay, ...]
+    lexicon: Lexicon
+    items: TextItems
+    cold_items: TextItems
+    blurbs: TextItems
+
+    @classmethod
+    def gather(
+        cls, catalogue: Catalogue, views: Sequence[Views], vector_of: Mapping[str, Matrix], fingerprint: str
+    ) -> "Material":
+        """The material of a site, from the vectors of its texts. views stand in the order of the essays."""
+        ids = tuple(essay.id for essay in catalogue.essays)
+        unlisted = [Views(view.summary, view.passages) for view in views]
+        vectors = Vectors(ids, pool(views, vector_of.__getitem__), fingerprint)
+        cold = vectors if unlisted == list(views) else Vectors(ids, pool(unlisted, vector_of.__getitem__), fingerprint)
+        blurb_matrix = stack([vector_of[blurb.text] for blurb in catalogue.unmatched], vectors.dim)
+        blurb_vectors = Vectors(tuple(blurb.id for blurb in catalogue.unmatched), blurb_matrix, fingerprint)
+        lexicon = Lexicon.learn([whole_text(essay) for essay in catalogue.essays])
+        return _assemble(catalogue.essays, catalogue.unmatched, lexicon, vectors, cold, blurb_vectors)
+
+    def save(self, folder: Path) -> None:
+        """Write vectors and lexicon into an edition's folder."""
+        self.lexicon.save(folder / LEXICON)
+        arrays: dict[str, Any] = {
+            "ids": np.array(self.items.vectors.ids),
+            "vectors": self.items.vectors.matrix,
+            "blurb_ids": np.array(self.blurbs.vectors.ids, dtype=np.str_),
+            "blurb_vectors": self.blurbs.vectors.matrix,
+        }
+        if self.cold_items is not self.items:
+            arrays["cold_vectors"] = self.cold_items.vectors.matrix
+        np.savez(folder / VECTORS, **arrays)
+
+    @classmethod
+    def load(cls, edition: Edition) -> "Material":
+        """The material of an edition. Raises EditionError when its files are damaged."""
+        check_edition(edition.folder, (ESSAYS, VECTORS, LEXICON))
+        fingerprint = str(edition.manifest["encoder"])
+        try:
+            essays = tuple(essay_from_record(record, "") for record in read_lines(edition.folder / ESSAYS))
+            with np.load(edition.folder / VECTORS, allow_pickle=False) as stored:
+                vectors = Vectors(tuple(stored["ids"].tolist()), stored["vectors"], fingerprint)
+                cold = vectors
+                if "cold_vectors" in stored:
+                    cold = Vectors(vectors.ids, stored["cold_vectors"], fingerprint)
+                blurbs = Vectors(tuple(stored["blurb_ids"].tolist()), stored["blurb_vectors"], fingerprint)
+            lexicon = Lexicon.load(edition.folder / LEXICON)
+        except (KeyError, ValueError, ShapeMismatch, PageRejected) as error:
+            raise EditionError(f"edition {edition.id} is damaged ({error}): run `related build`") from error
+        unmatched = [
+            UnmatchedBlurb(i.id, i.standfirst or "", i.category, i.published, i.url, i.title)
+            for i in (edition.items[ident] for ident in blurbs.ids)
+        ]
+        return _assemble(essays, unmatched, lexicon, vectors, cold, blurbs)
+
+
+def _assemble(
+    essays: tuple[Essay, ...],
+    unmatched: Sequence[UnmatchedBlurb],
+    lexicon: Lexicon,
+    vectors: Vectors,
+    cold: Vectors,
+    blurbs: Vectors,
+) -> Material:
+    items = TextItems.of(lexicon, vectors, [whole_text(essay) for essay in essays], [essay.title for essay in essays])
+    cold_items = items if cold is vectors else TextItems(cold, items.terms, items.title_shares)
+    blurb_items = TextItems.of(lexicon, blurbs, [b.text for b in unmatched], [b.title for b in unmatched])
+    return Material(essays, lexicon, items, cold_items, blurb_items)

@@ -1,0 +1,171 @@
+"""What speaks for a pair of essay and candidate, and the one score made of it.
+
+Four signals, each 0 to 1 for nearly all pairs:
+
+    meaning   cosine of the two texts' vectors
+    wording   TF-IDF cosine over the whole texts
+    names     how much of the candidate's title the essay names
+    named     how much of the essay's title the candidate names
+
+Each is set against all essays of the site: a z-score, (value - mean) / standard deviation over that essay's row. The
+score is the weighted sum. It ranks within one essay; it is no probability.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from embeddings.encoder import Matrix, Progress
+from embeddings.vectors import Vectors
+from recommender.index import FaissIndex
+from recommender.lexical import Lexicon, presence
+
+WEIGHTS = {"meaning": 1.0, "wording": 0.5, "names": 0.2, "named": 0.1}
+"""Tried on three corpora of public documentation (benchmarks/results/cold-weights.md): the optimum is flat."""
+
+_CHUNK = 256  # essays scored at once: four float32 rows over the whole site each
+_FLAT = 1e-9  # a deviation under this means that all essays are alike: the signal says nothing
+_POOL = 200  # nearest items by meaning, and as many by wording, that are looked at closely
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate of an essay with its signals and score."""
+
+    id: str
+    score: float
+    meaning: float
+    wording: float
+    names: float
+    named: float
+
+
+@dataclass(frozen=True, eq=False)
+class TextItems:
+    """Items as vectors and terms, row by row in the order of vectors.ids, which are sorted.
+
+    terms: TF-IDF of the whole text. title_shares: see Lexicon.title_shares. Both of shape (n, terms).
+    """
+
+    vectors: Vectors
+    terms: sparse.csr_matrix
+    title_shares: sparse.csr_matrix
+
+    @classmethod
+    def of(cls, lexicon: Lexicon, vectors: Vectors, texts: Sequence[str], titles: Sequence[str | None]) -> "TextItems":
+        """The items whose texts and titles stand in the order of vectors.ids."""
+        return cls(vectors, lexicon.terms(texts), lexicon.title_shares(titles))
+
+    def rows(self, start: int, stop: int) -> "TextItems":
+        """A run of the items."""
+        part = Vectors(self.vectors.ids[start:stop], self.vectors.matrix[start:stop], self.vectors.fingerprint)
+        return TextItems(part, self.terms[start:stop], self.title_shares[start:stop])
+
+
+class Neighbours:
+    """Finds the best candidates for essays among a site's items.
+
+    essays: the site's essays; every signal is set against them.
+    """
+
+    def __init__(self, essays: TextItems) -> None:
+        self._essays = essays
+
+    def nearest(
+        self, queries: TextItems, items: TextItems, k: int, progress: Progress = lambda done: None
+    ) -> list[list[Scored]]:
+        """The k best items of each query by (-score, id), never the query's own id.
+
+        queries and items may be the essays themselves, drafts, or blurbs. Looked at closely are the items nearest by
+        meaning, which FAISS finds, and as many nearest by wording.
+        """
+        index = FaissIndex(items.vectors)
+        found: list[list[Scored]] = []
+        for chunk in _chunks(queries):
+            pairs = _Pairs(chunk, items, self._essays)
+            near = index.search(chunk.vectors.matrix, _POOL + 1)
+            for q, neighbours in enumerate(near):
+                pool = {*(pairs.row_of[n.id] for n in neighbours), *pairs.nearest_by_wording(q)}
+                found.append(sorted(pairs.scored(q, pool), key=lambda c: (-c.score, c.id))[:k])
+            progress(len(chunk.vectors))
+        return found
+
+    def score_pairs(self, queries: TextItems, items: TextItems, wanted: Sequence[Sequence[str]]) -> list[list[Scored]]:
+        """The scores of given items for each query, in the order wanted."""
+        found: list[list[Scored]] = []
+        for chunk in _chunks(queries):
+            pairs = _Pairs(chunk, items, self._essays)
+            for q in range(len(chunk.vectors)):
+                found.append(pairs.scored(q, [pairs.row_of[ident] for ident in wanted[len(found)]]))
+        return found
+
+
+class _Pairs:
+    """All signals of some queries and all items, with each query's mean and deviation over the site's essays."""
+
+    def __init__(self, queries: TextItems, items: TextItems, essays: TextItems) -> None:
+        self.row_of = {ident: row for row, ident in enumerate(items.vectors.ids)}
+        self._ids = items.vectors.ids
+        self._queries = queries.vectors.ids
+        self._values = _signals(queries, items)
+        spread = self._values if items is essays else _signals(queries, essays)
+        own = [_position(essays.vectors.ids, ident) for ident in self._queries]
+        self._mean_and_deviation = {name: [_spread(row, o) for row, o in zip(spread[name], own, strict=True)] for name in WEIGHTS}
+
+    def nearest_by_wording(self, q: int) -> NDArray[np.int64]:
+        """Rows of the items nearest by wording."""
+        wording = self._values["wording"][q]
+        most = min(_POOL + 1, len(wording))
+        return np.argpartition(-wording, most - 1)[:most] if most else np.zeros(0, dtype=np.int64)
+
+    def scored(self, q: int, rows: Iterable[int]) -> list[Scored]:
+        """The items of these rows, but the query itself, with their signals and scores."""
+        kept = np.array([row for row in rows if self._ids[row] != self._queries[q]], dtype=np.int64)
+        values = {name: self._values[name][q][kept].astype(np.float64) for name in WEIGHTS}
+        score = np.zeros(len(kept))
+        for name, weight in WEIGHTS.items():
+            mean, deviation = self._mean_and_deviation[name][q]
+            if deviation > _FLAT:
+                score += weight * (values[name] - mean) / deviation
+        return [
+            Scored(self._ids[row], _rounded(score[i]), *(_rounded(values[name][i]) for name in WEIGHTS))
+            for i, row in enumerate(kept)
+        ]
+
+
+def _chunks(queries: TextItems) -> Iterator[TextItems]:
+    for start in range(0, len(queries.vectors), _CHUNK):
+        yield queries.rows(start, start + _CHUNK)
+
+
+def _signals(queries: TextItems, items: TextItems) -> dict[str, Matrix]:
+    """Each signal of every pair, float32, shape (queries, items)."""
+    return {
+        "meaning": queries.vectors.matrix @ items.vectors.matrix.T,
+        "wording": _product(queries.terms, items.terms),
+        "names": _product(presence(queries.terms), items.title_shares),
+        "named": _product(queries.title_shares, presence(items.terms)),
+    }
+
+
+def _product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Matrix:
+    return np.asarray((left @ right.T).toarray(), dtype=np.float32)
+
+
+def _position(ids: Sequence[str], ident: str) -> int | None:
+    at = bisect_left(ids, ident)
+    return at if at < len(ids) and ids[at] == ident else None
+
+
+def _spread(row: Matrix, own: int | None) -> tuple[float, float]:
+    """Mean and standard deviation of a signal over the site's essays, the essay itself left out."""
+    others = np.delete(row, own) if own is not None else row
+    return (float(others.mean(dtype=np.float64)), float(others.std(dtype=np.float64))) if others.size else (0.0, 0.0)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6) + 0.0  # + 0.0: no -0.0

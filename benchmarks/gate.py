@@ -1,0 +1,73 @@
+"""The quality gate: recall on examples/ may not fall under the floors pinned in floors.json.
+
+usage: python -m benchmarks.gate [--pin] [--lower]
+
+The floors belong to the pages as they are, by their digest. --pin writes the figures of this run as the new floors,
+never a lower one; --lower allows that too, and wants a reason in the commit.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from embeddings.sentence import SentenceEncoder
+from recommender.edition import open_current
+from recommender.job import BuildOptions, build
+
+ROOT = Path(__file__).parent.parent
+FLOORS = Path(__file__).parent / "floors.json"
+GATED = ("curated_recall@10", "mrr", "ndcg@10")
+SLACK = 0.005
+"""Room for what another processor's arithmetic may change in the order of near-ties."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pin", action="store_true")
+    parser.add_argument("--lower", action="store_true")
+    options = parser.parse_args()
+    measured = measure()
+    pinned = json.loads(FLOORS.read_text(encoding="utf-8")) if FLOORS.exists() else {"sha256": None, "floors": {}}
+    for name, value in measured["floors"].items():
+        print(f"{name:20} {value:.4f}, floor {pinned['floors'].get(name, 0.0):.4f}")
+    if options.pin or options.lower:
+        return pin(measured, pinned, options.lower)
+    return judge(measured, pinned)
+
+
+def measure() -> dict[str, Any]:
+    """The figures of our system on examples/, with the digest of the pages."""
+    with tempfile.TemporaryDirectory() as home:
+        report = build([ROOT / "examples"], Path(home), SentenceEncoder(), BuildOptions())
+        corpus = open_current(Path(home)).manifest["corpus"]
+    ours = report.evaluation["cold"]["related"]
+    return {"sha256": corpus, "n": report.evaluation["n"], "floors": {name: ours[name][0] for name in GATED}}
+
+
+def judge(measured: Mapping[str, Any], pinned: Mapping[str, Any]) -> int:
+    """0 when the pages are the pinned ones and no figure is under its floor."""
+    if measured["sha256"] != pinned["sha256"]:
+        print("gate: examples/ is not what the floors were pinned on; pin anew: python -m benchmarks.gate --pin")
+        return 1
+    fallen = [name for name, floor in pinned["floors"].items() if measured["floors"][name] < floor - SLACK]
+    for name in fallen:
+        print(f"gate: {name} fell to {measured['floors'][name]:.4f}, under its floor {pinned['floors'][name]:.4f}")
+    return 1 if fallen else 0
+
+
+def pin(measured: Mapping[str, Any], pinned: Mapping[str, Any], lower: bool) -> int:
+    """Write the figures as floors; refuses a lower one unless told to lower."""
+    sunk = [name for name, floor in pinned["floors"].items() if measured["floors"].get(name, 0.0) < floor]
+    if sunk and not lower:
+        print(f"gate: {', '.join(sunk)} would be lowered; that takes --lower")
+        return 1
+    FLOORS.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -67,13 +67,16 @@ class Catalogue:
 
 
 def build_catalogue(essays: Iterable[Essay]) -> Catalogue:
-    """Match every list entry to its essay, gather the unmatched, infer categories that a list shows unanimously."""
+    """Match every list entry to its essay, gather the unmatched, infer categories that lists show unanimously."""
     ordered = sorted(essays, key=lambda essay: essay.id)
-    matcher = Matcher(ordered)
+    matcher = Matcher(ordered, shown=(blurb.text for essay in ordered for blurb in essay.blurbs if blurb.text))
     matches = {essay.id: _match_list(matcher, essay) for essay in ordered}
     everything = [match for listed in matches.values() for match in listed]
     unmatched = {item.id: item for match in everything if (item := _unmatched_item(match)) is not None}
-    joined = tuple(_with_targets(_with_category(essay), matches[essay.id]) for essay in ordered)
+    named = _categories_shown(everything)
+    joined = tuple(
+        _with_targets(_with_category(essay, named.get(essay.id, set())), matches[essay.id]) for essay in ordered
+    )
     return Catalogue(
         essays=joined,
         unmatched=tuple(unmatched[ident] for ident in sorted(unmatched)),
@@ -112,11 +115,23 @@ def _curated(essay: Essay, matches: list[Match]) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _with_category(essay: Essay) -> Essay:
-    shown = [blurb.category for blurb in essay.blurbs]
-    if essay.category or len(shown) < _BLURBS_TO_INFER_A_CATEGORY or len(set(shown)) != 1 or shown[0] is None:
+def _categories_shown(matches: Iterable[Match]) -> Mapping[str, set[str]]:
+    """Essay id -> the categories under which other pages' blurbs show it."""
+    shown: dict[str, set[str]] = {}
+    for match in matches:
+        if match.target and match.blurb.category:
+            shown.setdefault(match.target, set()).add(match.blurb.category)
+    return shown
+
+
+def _with_category(essay: Essay, shown: set[str]) -> Essay:
+    """The essay, its category inferred where it has none: from the blurbs that show it, else from its own list."""
+    own_list = [blurb.category for blurb in essay.blurbs]
+    listed = set(own_list) if len(own_list) >= _BLURBS_TO_INFER_A_CATEGORY else set()
+    found = shown or listed
+    if essay.category or len(found) != 1 or None in found:
         return essay
-    return replace(essay, category=shown[0], category_inferred=True)
+    return replace(essay, category=found.pop(), category_inferred=True)
 
 
 def _with_targets(essay: Essay, matches: list[Match]) -> Essay:

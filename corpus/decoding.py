@@ -32,8 +32,9 @@ def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         return data.decode("utf-8-sig"), ()
     except UnicodeDecodeError as error:
-        if error.start >= len(data) - 3 and error.reason == "unexpected end of data":
-            return data[: error.start].decode("utf-8-sig"), ("cut in the middle of a character at its end",)
+        without_mark = bytes(error.object)  # the codec counts from behind the byte order mark
+        if error.start >= len(without_mark) - 3 and error.reason == "unexpected end of data":
+            return without_mark[: error.start].decode("utf-8"), ("cut in the middle of a character at its end",)
     if b"\x00" in data:
         raise PageRejected("binary data, not text")
     declared = _DECLARED_CHARSET.search(data[:2048])
@@ -49,6 +50,8 @@ def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
 
 def _strict(data: bytes, encoding: str) -> str:
     try:
-        return data.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
+        text = data.decode(encoding)
+        text.encode("utf-8")  # some codecs spell lone surrogates, which nothing could be written with
+        return text
+    except (UnicodeError, LookupError) as error:
         raise PageRejected(f"not UTF-8, and not readable as {encoding}; save it as UTF-8") from error

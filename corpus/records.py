@@ -17,10 +17,9 @@ from corpus.dates import parse_date
 from corpus.essay import Block, Blurb, BlockKind, Essay, PageProblem, PageRejected
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
-_TEXT_KEYS = ("url", "title", "category", "author")
 _KNOWN_KEYS = {
-    *("id", "standfirst", "description", "published", "reading_minutes", "body", "blocks", "blurbs", "related"),
-    *("links", "source", *_TEXT_KEYS),
+    *("id", "url", "title", "standfirst", "description", "category", "author", "published", "reading_minutes"),
+    *("body", "blocks", "blurbs", "related", "links", "source"),
 }
 
 
@@ -67,10 +66,13 @@ def essay_from_record(record: object, source: str) -> Essay:
         raise PageRejected(f"no body: essay {ident!r} has neither `body` nor `blocks` with text")
     unknown = sorted(set(record) - _KNOWN_KEYS)
     if unknown:
-        remarks.append(f"unknown keys left out: {', '.join(unknown)}")
+        remarks.append(_clean(f"unknown keys left out: {', '.join(unknown)}"))
     return Essay(
         id=ident,
-        **{key: _text(record, key) for key in _TEXT_KEYS},
+        title=_text(record, "title"),
+        url=_text(record, "url"),
+        category=_text(record, "category"),
+        author=_text(record, "author"),
         standfirst=_text(record, "standfirst") or _text(record, "description"),
         published=_published(record, remarks),
         reading_minutes=_whole_number(record, "reading_minutes"),
@@ -85,23 +87,26 @@ def essay_from_record(record: object, source: str) -> Essay:
 
 def read_records(path: Path) -> Iterator[Essay | PageProblem]:
     """The essays of a .jsonl or .jsonl.gz file, in order; each line that is none becomes a PageProblem."""
-    open_lines = gzip.open if path.suffix == ".gz" else open
+    open_lines = gzip.open if path.suffix.lower() == ".gz" else open
+    name = _clean(str(path))
     number = 0
+    empty = True
     try:
         with open_lines(path, "rb") as lines:
             while line := lines.readline(MAX_LINE_BYTES + 1):
                 number += 1
-                source = f"{path}:{number}"
+                source = f"{name}:{number}"
+                empty = empty and not line.strip()
                 if len(line) > MAX_LINE_BYTES:
                     yield PageProblem(source, f"a line longer than {MAX_LINE_BYTES:,} bytes")
                     while line and not line.endswith(b"\n"):
-                        line = cast(bytes, lines.readline(MAX_LINE_BYTES))
+                        line = lines.readline(MAX_LINE_BYTES)
                 elif line.strip():
-                    yield _read_line(cast(bytes, line), source)
-        if number == 0:
-            yield PageProblem(str(path), "the file is empty")
+                    yield _read_line(line, source)
+        if empty:
+            yield PageProblem(name, "the file is empty")
     except (OSError, EOFError, zlib.error) as error:
-        yield PageProblem(f"{path}:{number + 1}", f"the file cannot be read further: {error}")
+        yield PageProblem(f"{name}:{number + 1}", f"the file cannot be read further: {error}")
 
 
 def _read_line(line: bytes, source: str) -> Essay | PageProblem:
@@ -109,7 +114,7 @@ def _read_line(line: bytes, source: str) -> Essay | PageProblem:
         return essay_from_record(json.loads(line.decode("utf-8-sig")), source)
     except UnicodeDecodeError:
         return PageProblem(source, "not UTF-8; JSONL must be UTF-8")
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of more than 4300 digits is a plain ValueError
         return PageProblem(source, f"not JSON: {error}")
     except PageRejected as error:
         return PageProblem(source, str(error))
@@ -126,7 +131,8 @@ def _ident(record: dict[str, Any]) -> str:
 
 def _blocks(record: dict[str, Any]) -> tuple[Block, ...]:
     if record.get("blocks") is not None:
-        return tuple(_block(item) for item in _list(record, "blocks"))
+        blocks = [_block(item) for item in _list(record, "blocks")]
+        return tuple(block for block in blocks if block.text.strip())
     body = _text(record, "body") or ""
     paragraphs = (part.strip() for part in body.replace("\r\n", "\n").split("\n\n"))
     return tuple(Block("paragraph", part) for part in paragraphs if part)

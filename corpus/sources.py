@@ -28,6 +28,10 @@ KINDS = {
 }
 
 
+ABOUT_A_FOLDER = {"readme", "license", "licence", "changelog", "contributing"}
+"""Files of these names are about the folder they lie in: no pages, unless they are named as sources themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageOptions:
     """What the settings say about reading pages."""
@@ -38,7 +42,7 @@ class PageOptions:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The page files found under the sources, in reading order, and the endings of the files passed over."""
+    """The page files found under the sources, in reading order, and the endings (or names) of the files passed over."""
 
     files: tuple[Path, ...]
     passed_over: dict[str, int]
@@ -55,7 +59,9 @@ def list_pages(sources: Sequence[Path]) -> Listing:
     for source in sources:
         if source.is_dir():
             for path in _files_below(source):
-                if kind_of(path):
+                if path.stem.lower() in ABOUT_A_FOLDER:
+                    passed_over[path.name] += 1
+                elif kind_of(path):
                     files[path] = None
                 else:
                     passed_over[path.suffix.lower() or path.name] += 1
@@ -103,7 +109,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _read_file(path: Path, options: PageOptions) -> Iterator[Essay | PageProblem]:
-    if kind_of(path) == "records":
+    if kind_of(path) == "records" and path.is_file():  # of a pipe, a first byte would be waited for
         yield from read_records(path)
     else:
         yield _read_page(path, options)
@@ -119,21 +125,28 @@ def _read_page(path: Path, options: PageOptions) -> Essay | PageProblem:
         text, remarks = decode(path.read_bytes())
         essay = _parse(text, path, options)
     except PageRejected as error:
-        return PageProblem(str(path), str(error))
+        return PageProblem(_shown(path), str(error))
     except OSError as error:
-        return PageProblem(str(path), f"cannot be read: {error.strerror or error}")
+        return PageProblem(_shown(path), f"cannot be read: {error.strerror or error}")
     return replace(essay, remarks=remarks + essay.remarks)
 
 
 def _parse(text: str, path: Path, options: PageOptions) -> Essay:
-    ident = path.parent.name if path.stem in ("index", "_index") else path.stem
+    named_by_folder = path.stem in ("index", "_index")
+    ident = _shown(path.absolute().parent.name if named_by_folder else path.stem)
+    source = _shown(path)
     match kind_of(path):
         case "text":
-            return parse_text_page(text, ident, str(path))
+            return parse_text_page(text, ident, source)
         case "html":
-            return parse_html_page(text, ident, str(path), options.related_selector)
+            return parse_html_page(text, ident, source, options.related_selector)
         case "markdown":
-            return parse_markdown_page(text, ident, str(path))
+            return parse_markdown_page(text, ident, source)
         case _:
             endings = ", ".join(sorted(KINDS))
             raise PageRejected(f"not a page: its name ends in none of {endings}")
+
+
+def _shown(path: Path | str) -> str:
+    """A path as text that can be written: a byte of a name that is not UTF-8 becomes a question mark."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")

@@ -35,7 +35,9 @@ HEADER_MAX_LINES = 8  # where the share line, byline and date are looked for
 
 _PUBLISHED_BY = re.compile(r"Published by\s+(?P<author>\S.*)", re.IGNORECASE)
 _PUBLISHED = re.compile(r"Published(?: on)?:?\s+(?P<date>(?!by\b)(?=.*\d).{4,40})", re.IGNORECASE)
-_MIN_READ = re.compile(r"(?:(?P<date>.{4,40}?)\s+[-–—·|]\s+)?(?P<minutes>\d{1,4})\s+min(?:ute)?s?\s+read", re.IGNORECASE)
+_MIN_READ = re.compile(
+    r"(?:(?P<date>.{4,40}?)\s+[-–—·|]\s+)?(?P<minutes>\d{1,4})\s+min(?:ute)?s?\s+read", re.IGNORECASE
+)
 _ADVERTISEMENT = re.compile(r"advertisements?:?", re.IGNORECASE)
 _RELATED = re.compile(r"related articles:?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*$")
@@ -83,7 +85,7 @@ def is_advertisement(line: str) -> bool:
 def _cut_related(lines: list[str]) -> tuple[list[str], list[str]]:
     """The lines before and after the heading of the related articles; of several headings, the first counts."""
     for number, line in enumerate(lines):
-        if number and _RELATED.fullmatch(line):
+        if _RELATED.fullmatch(line):
             return lines[:number], lines[number + 1 :]
     return lines, []
 
@@ -146,7 +148,7 @@ def _reads_as_standfirst(line: str) -> bool:
 def _parse_header(lines: list[str]) -> tuple[_Header, int]:
     """The header's fields and the number of lines that it takes."""
     header = _Header()
-    first = next((n for n, line in enumerate(lines[:HEADER_MAX_LINES]) if n and _Header().take_marker(line)), None)
+    first = next((n for n, line in enumerate(lines[:HEADER_MAX_LINES]) if _begins_markers(n, line)), None)
     if first is None:
         header.title = lines[0] if lines and len(lines[0]) <= 2 * HEADING_MAX_CHARS else None
         header.remarks.append("no share line, byline or date was found: only the title was read from the header")
@@ -157,6 +159,11 @@ def _parse_header(lines: list[str]) -> tuple[_Header, int]:
     while end < len(lines) and header.take_marker(lines[end]):
         end += 1
     return header, end
+
+
+def _begins_markers(number: int, line: str) -> bool:
+    """Whether a line ends the names of the header. The first line is a name, even one like a date, or share buttons."""
+    return is_share_line(line) or (number > 0 and _Header().take_marker(line))
 
 
 def _blocks(lines: list[str]) -> Iterator[Block]:
@@ -187,9 +194,7 @@ def _parse_list(lines: list[str], ident: str) -> tuple[tuple[Blurb, ...], tuple[
     return tuple(blurbs), tuple(remarks)
 
 
-def _take_blurb(
-    lines: list[str], published: date | None, ident: str, blurbs: list[Blurb], remarks: list[str]
-) -> None:
+def _take_blurb(lines: list[str], published: date | None, ident: str, blurbs: list[Blurb], remarks: list[str]) -> None:
     """Add the blurb that ends here: its last two lines are category and standfirst, what stands before is left over."""
     if not lines:
         remarks.append("a date without a related article before it")

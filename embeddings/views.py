@@ -56,9 +56,7 @@ def views_of(
         new = {e.body: passages(e, encoder.window, encoder.count_tokens) for e in some if e.body not in known}
         cache.put_passages(new)
         known |= new
-        found += [
-            Views(summary(e.title, e.standfirst), tuple(known[e.body]), blurb_texts.get(e.id, ())) for e in some
-        ]
+        found += [Views(summary(e.title, e.standfirst), tuple(known[e.body]), blurb_texts.get(e.id, ())) for e in some]
         progress(len(some))
     return found
 
@@ -93,8 +91,10 @@ def _pool_one(views: Views, vector_of: Callable[[str], Matrix]) -> Matrix:
         parts += [_unit(body[0]), _unit(np.mean(body, axis=0))]
     if views.blurbs:
         parts.append(_unit(np.mean([vector_of(text) for text in views.blurbs], axis=0)))
-    return np.sum(parts, axis=0, dtype=np.float32)
+    total: Matrix = np.sum(parts, axis=0, dtype=np.float32)
+    return total
 
 
 def _unit(vector: Matrix) -> Matrix:
-    return unit_rows(vector.reshape(1, -1))[0]
+    row: Matrix = unit_rows(vector.reshape(1, -1))[0]
+    return row

@@ -150,7 +150,7 @@ def check_edition(folder: Path, files: Iterable[str] | None = None) -> dict[str,
     if not folder.is_dir():
         raise EditionError(f"there is no edition {ident}: see `related editions`")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         checksum, version = manifest.pop("checksum"), manifest["format"]
         digests = dict(manifest["files"])
     except (OSError, ValueError, KeyError, AttributeError, TypeError):

@@ -5,23 +5,24 @@ entry that names an essay of the index. `ceiling` says what share of all entries
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from recommender.baselines import BASELINES, DEPTH, Curated, Lists
+from recommender.edition import Edition
 from recommender.material import Material
 from recommender.metrics import bootstrap, measure
-from recommender.neighbourhood import to_candidate
+from recommender.neighbourhood import CANDIDATES, to_candidate
 from recommender.ranking import Item, Rules, rank
 from recommender.signals import Neighbours, Scored
 
 OURS = "related"
-CANDIDATES = 50
 MAX_JUDGED = 2000
 """Larger sites are judged on a sample of this many lists, drawn with a fixed seed; n says so."""
 _SEED = 11
+_MAIN = "curated_recall@10"
 
 Interval = tuple[float, float, float]
 """Value, and the low and high end of its 95% bootstrap interval."""
@@ -29,21 +30,25 @@ Interval = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """systems: system -> metric -> interval. n: lists judged. ceiling: share of list entries that are in the index."""
+    """systems: system -> metric -> interval. n: lists judged. ceiling: share of list entries that are in the index.
+
+    lift: best baseline -> our recall@10 minus its own, list by list.
+    rule_costs: rule -> recall@10 without the rule minus with it, list by list.
+    """
 
     protocol: str
     n: int
     ceiling: float | None
     systems: Mapping[str, Mapping[str, Interval]]
     lift: Mapping[str, Interval]
+    rule_costs: Mapping[str, Interval]
 
     def to_json(self) -> dict[str, Any]:
-        """{protocol: {system: {metric: [value, low, high]}}} with n and the ceiling."""
-        systems: dict[str, Any] = {
-            name: {metric: list(interval) for metric, interval in metrics.items()}
-            for name, metrics in self.systems.items()
-        }
-        return {self.protocol: systems, "n": self.n, "ceiling": self.ceiling}
+        """{protocol: {system: {metric: [value, low, high]}}} with n, the ceiling and the lift beside it."""
+        systems = {name: {m: list(interval) for m, interval in row.items()} for name, row in self.systems.items()}
+        lift = {name: list(interval) for name, interval in self.lift.items()}
+        costs = {name: list(interval) for name, interval in self.rule_costs.items()}
+        return {self.protocol: systems, "n": self.n, "ceiling": self.ceiling, "lift": lift, "rule_costs": costs}
 
 
 def evaluate(
@@ -61,14 +66,29 @@ def evaluate(
     truth = judged_lists(material, curated)
     judged = _sample(sorted(truth))
     if not judged:
-        return Evaluation("cold", 0, _ceiling(truth, entries), {}, {})
+        return Evaluation("cold", 0, _ceiling(truth, entries), {}, {}, {})
+    if candidates is None:
+        candidates = Neighbours(material.cold_items).nearest(material.cold_items, material.cold_items, CANDIDATES)
     lists = {name: baseline(material, judged, truth) for name, baseline in BASELINES.items()}
     lists[OURS] = _ours(material, judged, items, candidates)
     values = {name: measure(*_hits(found, judged, truth)) for name, found in lists.items()}
-    systems = {
-        name: {metric: bootstrap(per_list) for metric, per_list in metrics.items()} for name, metrics in values.items()
-    }
-    return Evaluation("cold", len(judged), _ceiling(truth, entries), systems, _lift(values))
+    twins_kept = _ours(material, judged, {i: replace(item, twins=None) for i, item in items.items()}, candidates)
+    unruled = measure(*_hits(twins_kept, judged, truth))
+    return Evaluation(
+        "cold",
+        n=len(judged),
+        ceiling=_ceiling(truth, entries),
+        systems={name: {metric: bootstrap(v) for metric, v in row.items()} for name, row in values.items()},
+        lift=_lift(values),
+        rule_costs={"near_duplicates": bootstrap(unruled[_MAIN] - values[OURS][_MAIN])},
+    )
+
+
+def evaluate_edition(edition: Edition) -> Evaluation:
+    """Judge a published edition; nothing is encoded anew. Raises EditionError when it is damaged."""
+    material = Material.load(edition)
+    curated = {ident: [c.id for c in edition.lists(ident).curated] for ident in edition.essay_ids()}
+    return evaluate(material, curated, edition.items, entries=edition.manifest["join"]["total"])
 
 
 def judged_lists(material: Material, curated: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -82,10 +102,8 @@ def _ours(
     material: Material,
     judged: Sequence[str],
     items: Mapping[str, Item],
-    candidates: Sequence[Sequence[Scored]] | None,
+    candidates: Sequence[Sequence[Scored]],
 ) -> Lists:
-    if candidates is None:
-        candidates = Neighbours(material.cold_items).nearest(material.cold_items, material.cold_items, CANDIDATES)
     by_essay = dict(zip(material.items.vectors.ids, candidates, strict=True))
     rules = Rules(limit=DEPTH, curated_first=False)
     lists: Lists = []
@@ -105,9 +123,8 @@ def _hits(lists: Lists, judged: Sequence[str], truth: Curated) -> tuple[Any, Any
 
 def _lift(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
     """Ours minus the best baseline's recall@10, list by list, with its interval, keyed by that baseline."""
-    metric = "curated_recall@10"
-    best = max((name for name in values if name != OURS), key=lambda name: float(values[name][metric].mean()))
-    return {best: bootstrap(values[OURS][metric] - values[best][metric])}
+    best = max((name for name in values if name != OURS), key=lambda name: float(values[name][_MAIN].mean()))
+    return {best: bootstrap(values[OURS][_MAIN] - values[best][_MAIN])}
 
 
 def _sample(judged: list[str]) -> list[str]:

@@ -9,14 +9,17 @@ from typing import Protocol
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from corpus.errors import ShapeMismatch
 from embeddings.encoder import Matrix
 from embeddings.vectors import Vectors, check_unit_rows
 
 DECIMALS = 6
-"""Similarities are rounded to this before they are ordered: float32 sums differ in the seventh digit from one
-matrix product to another, and ties must not depend on it."""
+"""Similarities are summed in float64 and rounded to this before they are ordered: float32 sums differ in the seventh
+digit from one matrix product to another, and neither ties nor the last digit must depend on it."""
+
+_FLOAT32_ERROR = 2e-6  # how much nearer an item may be than FAISS, which sums in float32, believes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class ExactIndex:
     def search(self, queries: Matrix, k: int) -> list[list[Neighbour]]:
         """See Index.search."""
         _check(queries, k, self._vectors.dim)
-        similarities = queries @ self._vectors.matrix.T
+        similarities = queries.astype(np.float64) @ self._vectors.matrix.astype(np.float64).T
         return [_nearest(self._vectors.ids, row, k) for row in similarities]
 
 
@@ -61,32 +64,34 @@ class FaissIndex:
 
     def __init__(self, vectors: Vectors) -> None:
         self._ids = vectors.ids
-        self._dim = vectors.dim
+        self._matrix = vectors.matrix
         self.fingerprint = vectors.fingerprint
         self._index = faiss.IndexFlatIP(vectors.dim)
         self._index.add(np.ascontiguousarray(vectors.matrix))
 
     def search(self, queries: Matrix, k: int) -> list[list[Neighbour]]:
         """See Index.search."""
-        _check(queries, k, self._dim)
+        _check(queries, k, self._matrix.shape[1])
         if not self._ids or not len(queries):
             return [[] for _ in queries]
         return self._search(np.ascontiguousarray(queries), k, fetch=k + 8)
 
     def _search(self, queries: Matrix, k: int, fetch: int) -> list[list[Neighbour]]:
-        """Fetch more than k; a query whose k-th similarity still ties with the last one fetched asks for twice more."""
+        """Fetch more than k; a query whose k-th similarity may tie with one not fetched asks for twice more."""
         fetch = min(fetch, len(self._ids))
         similarities, rows = self._index.search(queries, fetch)
-        found = [
-            _nearest([self._ids[i] for i in idents], row, k) for row, idents in zip(similarities, rows, strict=True)
-        ]
+        found = [self._nearest(query, near, k) for query, near in zip(queries, rows, strict=True)]
         if fetch < len(self._ids):
-            last = np.round(similarities[:, -1].astype(np.float64), DECIMALS)
+            last = similarities[:, -1].astype(np.float64) + _FLOAT32_ERROR
             cut = [q for q, near in enumerate(found) if near[-1].similarity <= last[q]]
             if cut:
                 for q, near in zip(cut, self._search(queries[cut], k, fetch * 2), strict=True):
                     found[q] = near
         return found
+
+    def _nearest(self, query: Matrix, rows: NDArray[np.int64], k: int) -> list[Neighbour]:
+        similarities = self._matrix[rows].astype(np.float64) @ query.astype(np.float64)
+        return _nearest([self._ids[i] for i in rows], similarities, k)
 
 
 def _check(queries: Matrix, k: int, dim: int) -> None:
@@ -95,9 +100,9 @@ def _check(queries: Matrix, k: int, dim: int) -> None:
         raise ValueError(f"k must be 1 or more, got {k}")
 
 
-def _nearest(ids: Sequence[str], similarities: Matrix, k: int) -> list[Neighbour]:
-    rounded = np.round(similarities.astype(np.float64), DECIMALS)
+def _nearest(ids: Sequence[str], similarities: NDArray[np.float64], k: int) -> list[Neighbour]:
+    rounded = np.round(similarities, DECIMALS) + 0.0  # + 0.0: no -0.0
     kth = np.partition(rounded, -k)[-k] if k < len(rounded) else -np.inf
-    kept = np.flatnonzero(rounded >= kth)
+    kept = np.flatnonzero(rounded >= kth).tolist()
     ordered = sorted(kept, key=lambda i: (-rounded[i], ids[i]))[:k]
     return [Neighbour(ids[i], float(rounded[i])) for i in ordered]

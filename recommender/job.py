@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import corpus
 import embeddings
@@ -24,30 +24,13 @@ from corpus.errors import EditionError, RelatedArticlesError
 from corpus.essay import Essay, PageProblem
 from corpus.records import essay_to_record
 from corpus.sources import PageOptions, list_pages, read_pages
-from embeddings.encoder import Encoder, Progress
+from embeddings.encoder import Encoder
 from recommender import edition as editions
 from recommender.edition import Edition, EssayLists
 from recommender.ranking import Item
+from recommender.watch import Unwatched, Watch
 
-CANDIDATES = 50
-UNLINKED = 20
 _PACKAGES = ("faiss-cpu", "numpy", "scikit-learn", "sentence-transformers", "torch")
-
-
-class Watch(Protocol):
-    """How a build shows its progress; the command line draws bars, tests and programs pass Unwatched."""
-
-    def stage(self, name: str, total: int) -> Progress:
-        """A stage begins; the function returned is called with the number of items done since its last call."""
-        ...
-
-
-class Unwatched:
-    """Shows nothing."""
-
-    def stage(self, name: str, total: int) -> Progress:
-        """See Watch.stage."""
-        return lambda done: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +134,17 @@ def _build_anew(
 ) -> BuildReport:
     # Imported here: a build without a change needs neither scikit-learn nor FAISS, and ends in a second.
     from embeddings.cache import open_cache
-    from embeddings.views import encode_texts, views_of
     from recommender.evaluation import evaluate
-    from recommender.material import Material
+    from recommender.material import Material, encode_catalogue
     from recommender.neighbourhood import find_neighbourhood
 
     with clock.stage("encode"), open_cache(home / "cache" / "vectors.sqlite3", encoder.fingerprint) as cache:
-        views = views_of(
-            catalogue.essays,
-            catalogue.blurb_texts,
-            encoder,
-            cache,
-            watch.stage("cutting passages", len(catalogue.essays)),
-        )
-        texts = {text for view in views for text in view.texts()} | {blurb.text for blurb in catalogue.unmatched}
-        vector_of, count = encode_texts(texts, encoder, cache, watch.stage("encoding texts", len(texts)))
+        encoded = encode_catalogue(catalogue, encoder, cache, watch)
     with clock.stage("lexicon"):
-        material = Material.gather(catalogue, views, vector_of, encoder.fingerprint)
+        material = Material.gather(catalogue, encoded, encoder.fingerprint)
     with clock.stage("neighbours"):
         progress = watch.stage("finding neighbours", len(catalogue.essays))
-        found = find_neighbourhood(material, catalogue, CANDIDATES, UNLINKED, progress)
+        found = find_neighbourhood(material, catalogue, progress)
     with clock.stage("evaluate"):
         entries = catalogue.report.total
         cold = found.scored if material.cold_items is material.items else None
@@ -182,10 +156,10 @@ def _build_anew(
         manifest = {
             "encoder": encoder.fingerprint,
             "inputs": inputs,
-            "counts": _counts(catalogue, found.items, texts=len(texts)),
+            "counts": _counts(catalogue, found.items, texts=encoded.count.encoded + encoded.count.reused),
             "evaluation": evaluation.to_json(),
         }
-        return _publish(home, folder, manifest, last, pages, catalogue, clock, options, count.encoded)
+        return _publish(home, folder, manifest, last, pages, catalogue, clock, options, encoded.count.encoded)
 
 
 def _publish_again(
@@ -212,7 +186,7 @@ def _publish(
 ) -> BuildReport:
     described = {
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": package_versions(),
         "corpus": catalogue.digest,
         "join": asdict(catalogue.report),
         "problems": [str(problem) for problem in pages.problems],
@@ -265,7 +239,7 @@ def _inputs_digest(catalogue: Catalogue, encoder: Encoder) -> str:
     """Of all that an edition's content depends on: pages, model, this code, the libraries."""
     sha = hashlib.sha256()
     parts = [catalogue.digest, *(essay.source for essay in catalogue.essays), encoder.fingerprint]
-    parts += [f"{name} {version}" for name, version in _versions().items()]
+    parts += [f"{name} {version}" for name, version in package_versions().items()]
     for package in (corpus, embeddings, recommender):
         for path in sorted(Path(package.__path__[0]).rglob("*.py")):
             parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
@@ -273,7 +247,8 @@ def _inputs_digest(catalogue: Catalogue, encoder: Encoder) -> str:
     return sha.hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The versions of the libraries that an edition depends on."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 

@@ -49,6 +49,8 @@ class Lexicon:
 
     def terms(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """float32, shape (n, terms), rows of unit length: their products are TF-IDF cosines, 0 to 1."""
+        if not texts:
+            return sparse.csr_matrix((0, len(self.vocabulary)), dtype=np.float32)
         return sparse.csr_matrix(self._vectorizer.transform(texts), dtype=np.float32)
 
     def title_shares(self, titles: Sequence[str | None]) -> sparse.csr_matrix:

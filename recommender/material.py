@@ -12,12 +12,32 @@ from corpus.catalogue import Catalogue, UnmatchedBlurb
 from corpus.essay import Essay, PageRejected
 from corpus.errors import EditionError, ShapeMismatch
 from corpus.records import essay_from_record
-from embeddings.encoder import Matrix
+from embeddings.cache import VectorCache
+from embeddings.encoder import Encoder, Matrix
 from embeddings.vectors import Vectors, stack
-from embeddings.views import Views, pool
+from embeddings.views import EncodingCount, Views, encode_texts, pool, views_of
 from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, check_edition, read_lines
 from recommender.lexical import Lexicon, whole_text
 from recommender.signals import TextItems
+from recommender.watch import Watch
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedCatalogue:
+    """views: of each essay, in order. vector_of: the vector, shape (dim,), of every text of views and blurbs."""
+
+    views: Sequence[Views]
+    vector_of: Mapping[str, Matrix]
+    count: EncodingCount
+
+
+def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: VectorCache, watch: Watch) -> EncodedCatalogue:
+    """Encode whatever the cache does not hold yet."""
+    cutting = watch.stage("cutting passages", len(catalogue.essays))
+    views = views_of(catalogue.essays, catalogue.blurb_texts, encoder, cache, cutting)
+    texts = {text for view in views for text in view.texts()} | {blurb.text for blurb in catalogue.unmatched}
+    vector_of, count = encode_texts(texts, encoder, cache, watch.stage("encoding texts", len(texts)))
+    return EncodedCatalogue(views, vector_of, count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +56,9 @@ class Material:
     blurbs: TextItems
 
     @classmethod
-    def gather(
-        cls, catalogue: Catalogue, views: Sequence[Views], vector_of: Mapping[str, Matrix], fingerprint: str
-    ) -> "Material":
-        """The material of a site, from the vectors of its texts. views stand in the order of the essays."""
+    def gather(cls, catalogue: Catalogue, encoded: EncodedCatalogue, fingerprint: str) -> "Material":
+        """The material of a site, from the vectors of its texts."""
+        views, vector_of = encoded.views, encoded.vector_of
         ids = tuple(essay.id for essay in catalogue.essays)
         unlisted = [Views(view.summary, view.passages) for view in views]
         vectors = Vectors(ids, pool(views, vector_of.__getitem__), fingerprint)

@@ -19,7 +19,7 @@ _SEED = 20_250_719
 
 def recall(hits: Hits, relevant: Counts, k: int) -> Values:
     """Share of the listed items among the first k."""
-    return np.asarray(hits[:, :k].sum(axis=1) / relevant, dtype=np.float64)
+    return np.asarray(np.divide(hits[:, :k].sum(axis=1), relevant), dtype=np.float64)
 
 
 def hit(hits: Hits, relevant: Counts, k: int) -> Values:
@@ -34,7 +34,7 @@ def reciprocal_rank(hits: Hits, relevant: Counts, k: int) -> Values:
 
 
 def ndcg(hits: Hits, relevant: Counts, k: int) -> Values:
-    """nDCG with gain 1 and discount 1/log2(rank + 1) (Jaervelin and Kekaelaeinen, 2002)."""
+    """nDCG with gain 1 and discount 1/log2(rank + 1) (Järvelin and Kekäläinen, 2002)."""
     width = min(k, hits.shape[1])
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(discounts)[np.minimum(relevant, k) - 1]

@@ -12,6 +12,11 @@ from recommender.ranking import Candidate, Item
 from recommender.signals import Neighbours, Scored
 from recommender.twins import find_twins
 
+CANDIDATES = 50
+"""Essays that an edition keeps for each essay: more than any page shows, so that decisions and rules have a choice."""
+UNLINKED = 20
+"""Unmatched blurbs that it keeps beside them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
@@ -22,13 +27,11 @@ class Neighbourhood:
     scored: Sequence[Sequence[Scored]]
 
 
-def find_neighbourhood(
-    material: Material, catalogue: Catalogue, candidates: int, unlinked: int, progress: Progress
-) -> Neighbourhood:
+def find_neighbourhood(material: Material, catalogue: Catalogue, progress: Progress) -> Neighbourhood:
     """The candidates of every essay: the best essays, the best unmatched blurbs, and those that its own list names."""
     neighbours = Neighbours(material.items)
-    scored = neighbours.nearest(material.items, material.items, candidates, progress)
-    blurbs = neighbours.nearest(material.items, material.blurbs, unlinked)
+    scored = neighbours.nearest(material.items, material.items, CANDIDATES, progress)
+    blurbs = neighbours.nearest(material.items, material.blurbs, UNLINKED)
     listed = _score_curated(neighbours, material, catalogue)
     twins = find_twins(material.essays, scored)
     items = {essay.id: _essay_item(essay, twins) for essay in material.essays}

@@ -125,9 +125,7 @@ def explain(candidate: Candidate, origin: Origin) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _in_order(
-    candidates: Sequence[Candidate], curated: Sequence[Candidate]
-) -> Iterator[tuple[Origin, Candidate]]:
+def _in_order(candidates: Sequence[Candidate], curated: Sequence[Candidate]) -> Iterator[tuple[Origin, Candidate]]:
     for candidate in curated:
         yield "curated", candidate
     for candidate in sorted(candidates, key=lambda c: (-c.score, c.id)):

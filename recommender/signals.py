@@ -7,12 +7,12 @@ Four signals, each 0 to 1 for nearly all pairs:
     names     how much of the candidate's title the essay names
     named     how much of the essay's title the candidate names
 
-Each is set against all essays of the site: a z-score, (value - mean) / standard deviation over that essay's row. The
-score is the weighted sum. It ranks within one essay; it is no probability.
+Each is set against all other essays of the site: a z-score, (value - mean) / standard deviation over that essay's row.
+The score is the weighted sum. It ranks within one essay; it is no probability.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +24,15 @@ from embeddings.vectors import Vectors
 from recommender.index import FaissIndex
 from recommender.lexical import Lexicon, presence
 
-WEIGHTS = {"meaning": 1.0, "wording": 0.5, "names": 0.2, "named": 0.1}
+WEIGHTS = {"meaning": 1.0, "wording": 0.5, "names": 0.15, "named": 0.15}
 """Tried on three corpora of public documentation (benchmarks/results/cold-weights.md): the optimum is flat."""
 
+_FEW_ESSAYS = 10
+_TYPICAL = {"meaning": (0.2, 0.12), "wording": (0.024, 0.03), "names": (0.034, 0.13), "named": (0.032, 0.1)}
+"""Mean and deviation of each signal on those three corpora: what a site with fewer other essays is set against."""
+
 _CHUNK = 256  # essays scored at once: four float32 rows over the whole site each
-_FLAT = 1e-9  # a deviation under this means that all essays are alike: the signal says nothing
+_FLAT = 1e-9  # a deviation under this means that all essays are alike: the signal tells none of them apart
 _POOL = 200  # nearest items by meaning, and as many by wording, that are looked at closely
 
 
@@ -69,11 +73,12 @@ class TextItems:
 class Neighbours:
     """Finds the best candidates for essays among a site's items.
 
-    essays: the site's essays; every signal is set against them.
+    essays: the site's essays; every signal is set against them. weights: signal -> its share in the score.
     """
 
-    def __init__(self, essays: TextItems) -> None:
+    def __init__(self, essays: TextItems, weights: Mapping[str, float] = WEIGHTS) -> None:
         self._essays = essays
+        self._weights = weights
 
     def nearest(
         self, queries: TextItems, items: TextItems, k: int, progress: Progress = lambda done: None
@@ -86,7 +91,7 @@ class Neighbours:
         index = FaissIndex(items.vectors)
         found: list[list[Scored]] = []
         for chunk in _chunks(queries):
-            pairs = _Pairs(chunk, items, self._essays)
+            pairs = _Pairs(chunk, items, self._essays, self._weights)
             near = index.search(chunk.vectors.matrix, _POOL + 1)
             for q, neighbours in enumerate(near):
                 pool = {*(pairs.row_of[n.id] for n in neighbours), *pairs.nearest_by_wording(q)}
@@ -98,7 +103,7 @@ class Neighbours:
         """The scores of given items for each query, in the order wanted."""
         found: list[list[Scored]] = []
         for chunk in _chunks(queries):
-            pairs = _Pairs(chunk, items, self._essays)
+            pairs = _Pairs(chunk, items, self._essays, self._weights)
             for q in range(len(chunk.vectors)):
                 found.append(pairs.scored(q, [pairs.row_of[ident] for ident in wanted[len(found)]]))
         return found
@@ -107,14 +112,20 @@ class Neighbours:
 class _Pairs:
     """All signals of some queries and all items, with each query's mean and deviation over the site's essays."""
 
-    def __init__(self, queries: TextItems, items: TextItems, essays: TextItems) -> None:
+    def __init__(
+        self, queries: TextItems, items: TextItems, essays: TextItems, weights: Mapping[str, float]
+    ) -> None:
+        self._weights = weights
         self.row_of = {ident: row for row, ident in enumerate(items.vectors.ids)}
         self._ids = items.vectors.ids
         self._queries = queries.vectors.ids
         self._values = _signals(queries, items)
         spread = self._values if items is essays else _signals(queries, essays)
         own = [_position(essays.vectors.ids, ident) for ident in self._queries]
-        self._mean_and_deviation = {name: [_spread(row, o) for row, o in zip(spread[name], own, strict=True)] for name in WEIGHTS}
+        self._mean_and_deviation = {
+            name: [_spread(row, o) or _TYPICAL[name] for row, o in zip(spread[name], own, strict=True)]
+            for name in spread
+        }
 
     def nearest_by_wording(self, q: int) -> NDArray[np.int64]:
         """Rows of the items nearest by wording."""
@@ -125,14 +136,14 @@ class _Pairs:
     def scored(self, q: int, rows: Iterable[int]) -> list[Scored]:
         """The items of these rows, but the query itself, with their signals and scores."""
         kept = np.array([row for row in rows if self._ids[row] != self._queries[q]], dtype=np.int64)
-        values = {name: self._values[name][q][kept].astype(np.float64) for name in WEIGHTS}
+        values = {name: row[q][kept].astype(np.float64) for name, row in self._values.items()}
         score = np.zeros(len(kept))
-        for name, weight in WEIGHTS.items():
+        for name, weight in self._weights.items():
             mean, deviation = self._mean_and_deviation[name][q]
             if deviation > _FLAT:
                 score += weight * (values[name] - mean) / deviation
         return [
-            Scored(self._ids[row], _rounded(score[i]), *(_rounded(values[name][i]) for name in WEIGHTS))
+            Scored(self._ids[row], _rounded(score[i]), **{name: _rounded(row[i]) for name, row in values.items()})
             for i, row in enumerate(kept)
         ]
 
@@ -161,10 +172,12 @@ def _position(ids: Sequence[str], ident: str) -> int | None:
     return at if at < len(ids) and ids[at] == ident else None
 
 
-def _spread(row: Matrix, own: int | None) -> tuple[float, float]:
-    """Mean and standard deviation of a signal over the site's essays, the essay itself left out."""
+def _spread(row: Matrix, own: int | None) -> tuple[float, float] | None:
+    """Mean and standard deviation of a signal over the site's essays but this one; None when there are too few."""
     others = np.delete(row, own) if own is not None else row
-    return (float(others.mean(dtype=np.float64)), float(others.std(dtype=np.float64))) if others.size else (0.0, 0.0)
+    if others.size < _FEW_ESSAYS:
+        return None
+    return float(others.mean(dtype=np.float64)), float(others.std(dtype=np.float64))
 
 
 def _rounded(value: float) -> float:

@@ -1,0 +1,79 @@
+"""Related articles for a text that is not published: read as any page, set against a published edition."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from corpus.decoding import decode
+from corpus.errors import EncoderError, RelatedArticlesError
+from corpus.essay import Essay, PageProblem, PageRejected
+from corpus.sources import PageOptions, list_pages, read_pages
+from corpus.text_pages import parse_text_page
+from embeddings.encoder import Encoder
+from embeddings.passages import passages, summary
+from embeddings.vectors import Vectors
+from embeddings.views import Views, pool
+from recommender.edition import Edition
+from recommender.lexical import whole_text
+from recommender.material import Material
+from recommender.neighbourhood import CANDIDATES, to_candidate
+from recommender.ranking import Item, Ranking, Rules, rank
+from recommender.signals import Neighbours, Scored, TextItems
+from recommender.twins import is_same_text
+
+_DRAFT = "draft"
+
+
+def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
+    """The draft in a page file, or for "-" the plain text on the stream, its first line the title.
+
+    Raises SourceNotFound, and RelatedArticlesError when it is no page.
+    """
+    if path == "-":
+        try:
+            text, _ = decode(stream.read(options.max_page_bytes))
+            return parse_text_page(text, _DRAFT, "the draft")
+        except PageRejected as error:
+            raise RelatedArticlesError(f"the draft on standard input cannot be read: {error}") from error
+    pages = list(read_pages(list_pages([Path(path)]).files, options))
+    if len(pages) != 1:
+        raise RelatedArticlesError(f"{path} holds {len(pages)} pages: name one page")
+    if isinstance(pages[0], PageProblem):
+        raise RelatedArticlesError(f"the draft cannot be read: {pages[0]}")
+    return pages[0]
+
+
+def suggest_for(draft: Essay, edition: Edition, encoder: Encoder, k: int) -> Ranking:
+    """The k best essays of the edition for a draft, none of them the draft itself or nearly its text.
+
+    A draft with the id of a published essay is taken for its next version.
+    Raises EncoderError when the edition was made by another encoder.
+    """
+    if edition.manifest["encoder"] != encoder.fingerprint:
+        raise EncoderError(
+            f"edition {edition.id} was built with {edition.manifest['encoder']}, but the model now is "
+            f"{encoder.fingerprint}: run `related build` with it, or set `model` back"
+        )
+    material = Material.load(edition)
+    query = _query(draft, material, encoder)
+    scored = Neighbours(material.items).nearest(query, material.items, CANDIDATES)[0]
+    items = _with_twins(draft, material, edition, scored)
+    source = Item(draft.id, "essay", twins=_DRAFT)
+    return rank(source, [to_candidate(s) for s in scored], (), items, Rules(limit=k))
+
+
+def _query(draft: Essay, material: Material, encoder: Encoder) -> TextItems:
+    cut = passages(draft, encoder.window, encoder.count_tokens)
+    views = Views(summary(draft.title, draft.standfirst), tuple(cut))
+    texts = views.texts()
+    vector_of = dict(zip(texts, encoder.encode(texts), strict=True))
+    vectors = Vectors((draft.id,), pool([views], vector_of.__getitem__), encoder.fingerprint)
+    return TextItems.of(material.lexicon, vectors, [whole_text(draft)], [draft.title])
+
+
+def _with_twins(draft: Essay, material: Material, edition: Edition, scored: list[Scored]) -> Mapping[str, Item]:
+    """The edition's items, those that are nearly the draft's text marked as its twins."""
+    near = {candidate.id for candidate in scored}
+    same = [e.id for e in material.essays if e.id in near and is_same_text(draft.body, e.body)]
+    return dict(edition.items) | {ident: replace(edition.items[ident], twins=_DRAFT) for ident in same}

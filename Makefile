@@ -1,0 +1,84 @@
+# make demo    set up, build an edition from examples/, show an essay with its related articles, serve it
+# make test    set up, run every check that CI runs
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PORT ?= 8000
+SOURCES ?= examples
+DATA ?= data
+DEMO := .demo
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help setup demo test lint types imports tests gate wheel build serve bench fuzz clean
+
+help:
+	@echo "make demo    set up, build an edition from examples/, show an essay with its related articles, serve it"
+	@echo "make test    set up, run every check that CI runs"
+	@echo "make build   run the offline job: make build SOURCES='pages/ more.jsonl' DATA=data"
+	@echo "make serve   serve the edition in DATA on PORT"
+	@echo "make bench   make the public corpora and measure quality and joining on them (a quarter of an hour)"
+	@echo "make fuzz    the parsers against 10,000 hostile pages of each kind"
+	@echo "make clean   remove everything that make made, .venv too"
+
+setup: $(READY)
+
+# torch comes first and by its pinned version: any other resolution takes gigabytes of CUDA packages along.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+demo: setup
+	$(BIN)/related build examples --home $(DEMO)
+	$(BIN)/related show harrison-h4 --home $(DEMO)
+	@echo "Try: curl 'http://127.0.0.1:$(PORT)/v1/articles/harrison-h4/related?limit=3'"
+	$(BIN)/related serve --home $(DEMO) --port $(PORT)
+
+test: lint types imports tests gate wheel
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+tests: setup
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+gate: setup
+	$(BIN)/python -m benchmarks.gate
+
+# The wheel in an environment of its own, run from another folder, so that nothing of the checkout helps it.
+wheel: setup
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	$(PYTHON) -m venv --clear build/wheel-env
+	build/wheel-env/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	build/wheel-env/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
+	root=$$PWD && cd build && $$root/build/wheel-env/bin/related build $$root/examples --home wheel-home --quiet
+	root=$$PWD && cd build && $$root/build/wheel-env/bin/related export --home wheel-home --k 1 | head -n 1
+	rm -rf build/wheel-env build/wheel-home
+
+build: setup
+	$(BIN)/related build $(SOURCES) --home $(DATA)
+
+serve: setup
+	$(BIN)/related serve --home $(DATA) --port $(PORT)
+
+bench: setup
+	$(BIN)/python -m benchmarks.public_corpora --out benchmarks/corpora grass_gis linux_man_pages libreoffice_help
+	$(BIN)/python -m benchmarks.quality --out benchmarks/results grass_gis linux_man_pages libreoffice_help
+
+fuzz: setup
+	FUZZ_EXAMPLES=10000 $(BIN)/pytest tests/corpus/test_hostile_pages.py
+
+clean:
+	rm -rf .venv build dist *.egg-info $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

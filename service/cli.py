@@ -1,0 +1,280 @@
+"""The command `related`. Results go to stdout, progress and warnings to stderr.
+
+Exit codes: 0 fine, 1 refused or failed with a sentence, 2 usage. Every heavy import stands in the command that needs
+it, so that `related --help` and the light commands start at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from corpus.errors import RelatedArticlesError
+
+if TYPE_CHECKING:
+    from recommender.edition import Edition
+    from service.settings import Settings
+
+app = typer.Typer(
+    name="related",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Finds each essay's related articles by meaning and wording, and serves them to the website.\n\n"
+    "Begin with: [bold]related build PAGES[/bold], then [bold]related show ESSAY[/bold] and "
+    "[bold]related serve[/bold].",
+)
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(help="Pages, folders of pages, or .jsonl files: .txt .html .md .jsonl .jsonl.gz, in any mix."),
+]
+Home = Annotated[Path, typer.Option(help="Folder with the site's data: cache, editions, related.toml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
+DEFAULT_HOME = Path("data")
+
+
+class EngineName(StrEnum):
+    """Where the job's heavy steps run."""
+
+    local = "local"
+
+
+class ExportFormat(StrEnum):
+    """What `related export` writes."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    trec = "trec"
+    static = "static"
+
+
+def main() -> None:
+    """Run the command line; expected failures end in one line and exit code 1."""
+    try:
+        app()
+    except RelatedArticlesError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(sentence: str) -> None:
+    print(f"related: {sentence}", file=sys.stderr)
+    sys.exit(1)
+
+
+@app.command()
+def parse(
+    sources: Sources,
+    home: Home = DEFAULT_HOME,
+    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
+) -> None:
+    """Read pages and print each essay as one line of JSON; problems go to stderr.
+
+    What it prints is what `related build` reads: `related parse pages > site.jsonl; related build site.jsonl`.
+    """
+    from corpus.essay import Essay
+    from corpus.records import essay_to_record
+    from corpus.sources import list_pages, read_pages
+    from service.console import Bars
+
+    listing = list_pages(sources)
+    essays = problems = 0
+    with Bars(quiet) as bars:
+        progress = bars.stage("reading pages", len(listing.files))
+        for page in read_pages(listing.files, _settings(home).page_options(), lambda path: progress(1)):
+            if isinstance(page, Essay):
+                essays += 1
+                print(json.dumps(essay_to_record(page), ensure_ascii=False))
+                for remark in page.remarks:
+                    bars.say(f"remark: {page.source}: {remark}")
+            else:
+                problems += 1
+                bars.say(f"problem: {page}")
+    passed_over = "".join(f", {n} {ending} passed over" for ending, n in listing.passed_over.items())
+    print(f"{essays} essays, {problems} problems{passed_over}", file=sys.stderr)
+    if not essays:
+        raise RelatedArticlesError("no page became an essay: see the problems above")
+
+
+@app.command()
+def build(
+    sources: Sources,
+    home: Home = DEFAULT_HOME,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Encoder: a folder, or a name in the local model cache. Default: the packaged one."),
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="Where the heavy steps run.")] = EngineName.local,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
+) -> None:
+    """Run the offline job: read pages, find every essay's related articles, publish them as an edition."""
+    from embeddings.sentence import SentenceEncoder
+    from recommender.job import build as run_job
+    from service.console import Bars, print_build
+
+    settings = _settings(home, model=model)
+    with Bars(quiet) as bars:
+        report = run_job(sources, home, SentenceEncoder(settings.model), settings.build_options(), bars)
+    print_build(report, to_stderr=as_json)
+    if as_json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+
+
+@app.command()
+def show(
+    essay: Annotated[str, typer.Argument(help="The essay's id or URL.")],
+    home: Home = DEFAULT_HOME,
+    unlinked: Annotated[bool, typer.Option(help="Also blurbs that no page stands behind.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show an essay: its fields, its curated list, its related articles with reasons, and what was dropped and why."""
+    from service.console import print_essay, show_record
+
+    edition = _edition(home)
+    record = show_record(edition, _find(edition, essay), unlinked)
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        print_essay(record)
+
+
+@app.command()
+def suggest(
+    draft: Annotated[str, typer.Argument(help="A page of any kind (.txt .html .md), or - for plain text on stdin.")],
+    home: Home = DEFAULT_HOME,
+    k: Annotated[int, typer.Option("--k", min=1, max=50, help="How many.")] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Find related articles for a draft that is not published yet."""
+    from embeddings.sentence import SentenceEncoder
+    from recommender.drafts import read_draft, suggest_for
+    from service.console import print_suggestions, suggestion_record
+
+    settings = _settings(home)
+    essay = read_draft(draft, sys.stdin.buffer, settings.page_options())
+    edition = _edition(home)
+    ranking = suggest_for(essay, edition, SentenceEncoder(settings.model), k)
+    record = suggestion_record(edition, ranking)
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        print_suggestions(essay.title or draft, record)
+
+
+@app.command()
+def export(
+    home: Home = DEFAULT_HOME,
+    k: Annotated[
+        int | None, typer.Option("--k", min=1, max=50, help="How many an essay; default: as many as its curated list.")
+    ] = None,
+    form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.jsonl,
+    out: Annotated[Path, typer.Option(help="Folder for --format static: one JSON file an essay.")] = Path(
+        "related-static"
+    ),
+) -> None:
+    """Print every essay's final list, as the website would get it."""
+    from service.export import write_csv, write_jsonl, write_static, write_trec
+
+    edition = _edition(home)
+    if form is ExportFormat.static:
+        print(f"{write_static(edition, k, out)} files in {out}", file=sys.stderr)
+        return
+    writers: dict[ExportFormat, Callable[[Any, int | None, Any], None]] = {
+        ExportFormat.jsonl: write_jsonl,
+        ExportFormat.csv: write_csv,
+        ExportFormat.trec: write_trec,
+    }
+    writers[form](edition, k, sys.stdout)
+
+
+@app.command()
+def evaluate(
+    home: Home = DEFAULT_HOME,
+    compare: Annotated[str | None, typer.Option(help="An edition's id: judge it too, and show it beside.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the recommendations by the curated lists, beside baselines: recall, hit, MRR, nDCG with 95% intervals."""
+    from recommender.edition import open_edition
+    from recommender.evaluation import evaluate_edition
+    from service.console import print_evaluation
+
+    edition = _edition(home)
+    other = open_edition(home, compare) if compare else None
+    evaluation = evaluate_edition(edition).to_json()
+    compared = evaluate_edition(other).to_json() if other else None
+    if as_json:
+        print(json.dumps(evaluation | ({"compared": {compare: compared}} if compared else {}), ensure_ascii=False))
+        return
+    print_evaluation(evaluation, f"edition {edition.id}")
+    if other and compared:
+        print_evaluation(compared, f"edition {other.id}")
+
+
+@app.command()
+def editions(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """List the editions, newest first; a damaged one says what is wrong."""
+    from dataclasses import asdict
+
+    from recommender.edition import list_editions
+    from service.console import print_editions
+
+    found = list_editions(home)
+    if as_json:
+        print(json.dumps([asdict(entry) for entry in found]))
+    elif found:
+        print_editions(found)
+    else:
+        print(f"no edition in {home} yet: run `related build SOURCE... --home {home}`", file=sys.stderr)
+
+
+@app.command()
+def rollback(
+    edition: Annotated[str | None, typer.Argument(help="An edition id; default: the one before the current.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Step back to an earlier edition. A running service follows within a second."""
+    from recommender.edition import roll_back
+
+    print(f"{roll_back(home, edition)} is current")
+
+
+@app.command()
+def serve(
+    home: Home = DEFAULT_HOME,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; setting `host`.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; setting `port`.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Serve the website's endpoint. It follows new editions while it runs."""
+    from service.server import run_server
+
+    run_server(_settings(home, host=host, port=port), workers)
+
+
+def _settings(home: Path, **given: Any) -> "Settings":
+    from service.settings import load_settings
+
+    return load_settings(home, **given)
+
+
+def _edition(home: Path) -> "Edition":
+    from recommender.edition import open_current
+
+    return open_current(home)
+
+
+def _find(edition: "Edition", essay: str) -> str:
+    if essay.startswith(("http://", "https://")):
+        return edition.find(url=essay).id
+    return edition.find(essay).id

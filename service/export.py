@@ -1,0 +1,97 @@
+"""Every essay's final list, written for other programs. The lists are the ones the website gets."""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from corpus.errors import RelatedArticlesError
+from recommender.edition import Edition
+from recommender.ranking import Recommendation, Rules, list_limit
+
+INDEX = "index.json"
+
+
+def write_jsonl(edition: Edition, k: int | None, out: TextIO) -> None:
+    """A line an essay: {"id", "related": [{"id", "score", "origin"}]}, in id order, best first."""
+    for ident, found in _final_lists(edition, k):
+        related = [{"id": r.target, "score": r.score, "origin": r.origin} for r in found]
+        out.write(json.dumps({"id": ident, "related": related}, ensure_ascii=False) + "\n")
+
+
+def write_csv(edition: Edition, k: int | None, out: TextIO) -> None:
+    """A row a recommendation, with a header."""
+    writer = csv.writer(out)
+    writer.writerow(["id", "position", "related", "score", "origin", "title"])
+    for ident, found in _final_lists(edition, k):
+        for r in found:
+            title = edition.items[r.target].title or ""
+            writer.writerow([_cell(ident), r.position, _cell(r.target), r.score, r.origin, _cell(title)])
+
+
+def write_trec(edition: Edition, k: int | None, out: TextIO) -> None:
+    """A TREC run: `essay Q0 related rank score related-articles`.
+
+    TREC tools order by score, and curated items stand above better-scored ones: the score written is 1 / position.
+    Spaces in ids are percent-encoded.
+    """
+    for ident, found in _final_lists(edition, k):
+        for r in found:
+            out.write(f"{_word(ident)} Q0 {_word(r.target)} {r.position} {1 / r.position:.6f} related-articles\n")
+
+
+def write_static(edition: Edition, k: int | None, folder: Path) -> int:
+    """One JSON file of cards an essay, for a static site, and index.json from ids to files; returns their number.
+
+    File names are digests: no path is built from an id. The folder is replaced as a whole, and only when it is new,
+    empty, or an earlier export.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / INDEX).is_file():
+        raise RelatedArticlesError(f"{folder} is not empty and no earlier export: name a new folder with --out")
+    aside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    names: dict[str, str] = {}
+    for ident, found in _final_lists(edition, k):
+        names[ident] = hashlib.sha256(ident.encode()).hexdigest()[:32] + ".json"
+        content = {"id": ident, "edition": edition.id, "items": [_card(edition, r) for r in found]}
+        (aside / names[ident]).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    (aside / INDEX).write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    return len(names)
+
+
+def _final_lists(edition: Edition, k: int | None) -> Iterator[tuple[str, tuple[Recommendation, ...]]]:
+    for ident in edition.essay_ids():
+        limit = k or list_limit(edition.lists(ident).list_length)
+        yield ident, edition.related(ident, Rules(limit=limit)).recommendations
+
+
+def _card(edition: Edition, recommendation: Recommendation) -> dict[str, Any]:
+    item = edition.items[recommendation.target]
+    return {
+        "id": item.id,
+        "url": item.url,
+        "title": item.title,
+        "standfirst": item.standfirst,
+        "category": item.category,
+        "published": item.published.isoformat() if item.published else None,
+        "score": recommendation.score,
+        "position": recommendation.position,
+        "origin": recommendation.origin,
+        "reason": "; ".join(recommendation.reasons),
+    }
+
+
+def _cell(text: str) -> str:
+    """The text such that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _word(ident: str) -> str:
+    return quote(ident, safe="!\"#$&'()*+,-./:;<=>?@[]^_`{|}~") if any(c.isspace() for c in ident) else ident

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from corpus.dates import parse_date
-from corpus.essay import Block, Blurb, BlockKind, Essay, PageProblem, PageRejected
+from corpus.essay import Block, BlockKind, Blurb, Essay, PageProblem, PageRejected
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _KNOWN_KEYS = {

@@ -37,6 +37,8 @@ class VectorCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = _open(path)
+        except sqlite3.OperationalError:  # in use, or not to be written: no damage
+            raise
         except sqlite3.DatabaseError:
             path.replace(path.with_name(path.name + ".damaged"))
             self._db = _open(path)

@@ -14,7 +14,7 @@ POLICY = "passages-1"
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+")
+_SENTENCE = re.compile(r"\S.*?(?:[.!?…][\"'”’)\]]*(?=\s)|\Z)", re.DOTALL)
 
 
 def summary(title: str | None, standfirst: str | None) -> str:
@@ -47,7 +47,7 @@ def _fitting(texts: Sequence[str], window: int, count_tokens: CountTokens) -> It
 
 def _halves(text: str) -> list[str]:
     """Sentences; for a single sentence its two halves, at a space when there is one."""
-    sentences = [part for part in _SENTENCE_END.split(text) if part]
+    sentences = [sentence.strip() for sentence in _SENTENCE.findall(text)]
     if len(sentences) > 1:
         return sentences
     middle = len(text) // 2

@@ -11,7 +11,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.errors import ShapeMismatch
 from embeddings.encoder import Matrix
 from embeddings.vectors import Vectors, check_unit_rows
 

@@ -26,7 +26,7 @@ from corpus.records import essay_to_record
 from corpus.sources import PageOptions, list_pages, read_pages
 from embeddings.encoder import Encoder
 from recommender import edition as editions
-from recommender.edition import Edition, EssayLists
+from recommender.edition import Edition
 from recommender.ranking import Item
 from recommender.watch import Unwatched, Watch
 

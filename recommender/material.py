@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from corpus.catalogue import Catalogue, UnmatchedBlurb
-from corpus.essay import Essay, PageRejected
 from corpus.errors import EditionError, ShapeMismatch
+from corpus.essay import Essay, PageRejected
 from corpus.records import essay_from_record
 from embeddings.cache import VectorCache
 from embeddings.encoder import Encoder, Matrix

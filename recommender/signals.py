@@ -112,9 +112,7 @@ class Neighbours:
 class _Pairs:
     """All signals of some queries and all items, with each query's mean and deviation over the site's essays."""
 
-    def __init__(
-        self, queries: TextItems, items: TextItems, essays: TextItems, weights: Mapping[str, float]
-    ) -> None:
+    def __init__(self, queries: TextItems, items: TextItems, essays: TextItems, weights: Mapping[str, float]) -> None:
         self._weights = weights
         self.row_of = {ident: row for row, ident in enumerate(items.vectors.ids)}
         self._ids = items.vectors.ids

@@ -7,8 +7,7 @@ it, so that `related --help` and the light commands start at once.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,7 +35,9 @@ Sources = Annotated[
     list[Path],
     typer.Argument(help="Pages, folders of pages, or .jsonl files: .txt .html .md .jsonl .jsonl.gz, in any mix."),
 ]
-Home = Annotated[Path, typer.Option(help="Folder with the site's data: cache, editions, related.toml.")]
+Home = Annotated[
+    Path, typer.Option(envvar="RELATED_HOME", help="Folder with the site's data: cache, editions, related.toml.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 DEFAULT_HOME = Path("data")
 

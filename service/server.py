@@ -5,6 +5,7 @@ import socket
 import sys
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from corpus.errors import RelatedArticlesError
 from service.app import create_app
@@ -14,26 +15,30 @@ _FACTORY = "service.app:create_app_from_env"
 
 
 def run_server(settings: Settings, workers: int) -> None:
-    """Serve until interrupted. Raises RelatedArticlesError when the address cannot be listened on."""
-    _check_address(settings.host, settings.port)
-    print(f"serving {settings.home} at http://{settings.host}:{settings.port} (API at /docs)", file=sys.stderr)
+    """Serve until interrupted; says on stderr where. Raises RelatedArticlesError when it cannot listen there."""
+    listener = _listen(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"serving {settings.home} at http://{shown}:{port} (try http://{shown}:{port}/docs)", file=sys.stderr, flush=True)
     if workers == 1:
-        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
+        config = uvicorn.Config(create_app(settings), log_level="warning")
+        uvicorn.Server(config).run(sockets=[listener])
         return
     os.environ.update(settings.environment())  # each worker is a new process and reads its settings there
-    uvicorn.run(
-        _FACTORY, factory=True, host=settings.host, port=settings.port, workers=workers, log_level="warning"
-    )
+    config = uvicorn.Config(_FACTORY, factory=True, workers=workers, log_level="warning")
+    Multiprocess(config, sockets=[listener]).run()
 
 
-def _check_address(host: str, port: int) -> None:
-    """uvicorn ends with a log line and exit code 1; a sentence with a way out is kinder."""
+def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise RelatedArticlesError(
             f"cannot listen on {host}:{port} ({error.strerror or error}): choose another --host or --port"
         ) from error
+    # uvicorn's workers leave this off on a shared socket, and every answer on a kept connection then waits some 40 ms
+    # for the client's acknowledgement (uvicorn issue 3149).
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,92 @@
+"""The parts of the README that the program prints: an essay with its list, the quality table, the settings.
+
+usage: python -m benchmarks.readme [--write]
+
+Without --write, ends with 1 when the README says anything else. tests/test_docs.py checks the same.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from service.settings import documentation
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results" / "quality.json"
+SHOWN = "harrison-h4"
+RELATED = [sys.executable, "-c", "from service.cli import main; main()"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    text = README.read_text(encoding="utf-8")
+    filled = fill(text, {"show": example(), "quality": quality_table(), "settings": settings_table()})
+    if options.write:
+        README.write_text(filled, encoding="utf-8")
+    elif filled != text:
+        print("readme: README.md is not what the program prints; run python -m benchmarks.readme --write")
+        return 1
+    return 0
+
+
+def fill(text: str, parts: dict[str, str]) -> str:
+    """The text with each part between its marks, <!-- name --> and <!-- /name -->."""
+    for name, part in parts.items():
+        mark = re.compile(rf"(<!-- {name}[^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = mark.sub(lambda found, part=part: found[1] + part + found[2], text)
+    return text
+
+
+def example() -> str:
+    """What `related show` prints for one of the examples, from an edition built now."""
+    with tempfile.TemporaryDirectory() as home:
+        run(["build", str(ROOT / "examples"), "--home", home, "--quiet"])
+        shown = run(["show", SHOWN, "--home", home])
+    lines = [line.rstrip() for line in shown.split("Dropped")[0].splitlines()]
+    return "```\n$ related show " + SHOWN + "\n" + "\n".join(lines).strip() + "\n```\n"
+
+
+def run(arguments: list[str]) -> str:
+    """What the command prints."""
+    done = subprocess.run(
+        [*RELATED, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    )
+    return done.stdout
+
+
+def quality_table() -> str:
+    """recall@10 of every system on every corpus, as benchmarks/results/quality.json has it."""
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    results = stored["results"]
+    head = [f"{r['corpus']} (n = {r['evaluation']['n']:,})" for r in results]
+    lines = ["| recall@10, " + stored["date"] + " | " + " | ".join(head) + " |", "|" + "---|" * (len(head) + 1)]
+    names = sorted(
+        results[0]["evaluation"]["cold"],
+        key=lambda name: sum(r["evaluation"]["cold"][name]["curated_recall@10"][0] for r in results),
+    )
+    for name in names:
+        intervals = [r["evaluation"]["cold"][name]["curated_recall@10"] for r in results]
+        cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in intervals]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def settings_table() -> str:
+    """Every setting with its default and meaning."""
+    lines = ["| setting | default | |", "|---|---|---|"]
+    lines += [
+        f"| `{name}` | {'none' if default in (None, ()) else f'`{default}`'} | {sentence} |"
+        for name, default, sentence in documentation()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Whether the service is well. Staleness shows here: a list that nobody renews is wrong long before anyone notices."""
+
+from datetime import datetime
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from recommender.edition import Edition
+from service.editions import View
+from service.schemas import Health
+from service.version import VERSION
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get(
+    "/healthz",
+    summary="Whether the service is well",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "There is no edition to answer from"}},
+)
+def healthz(request: Request) -> Response:
+    """200 when ok, and when degraded: the website is served, but someone should look. 503 without an edition."""
+    state = request.app.state
+    health = report_health(state.live.view(), state.settings.degraded_after_hours, state.now())
+    status = HTTPStatus.SERVICE_UNAVAILABLE if health.status == "no_edition" else HTTPStatus.OK
+    return Response(health.model_dump_json(), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def report_health(view: View, degraded_after_hours: int, now: datetime) -> Health:
+    """The health of what is served."""
+    if view.edition is None:
+        return Health(status="no_edition", reasons=list(view.faults), version=VERSION)
+    age = max(0, int((now - view.edition.built_at).total_seconds()))
+    reasons = [*view.faults, *_staleness(view.edition, age, degraded_after_hours)]
+    counts = view.edition.manifest["counts"]
+    return Health(
+        status="degraded" if reasons else "ok",
+        reasons=reasons,
+        edition=view.edition.id,
+        built_at=view.edition.built_at,
+        age_seconds=age,
+        essays=counts["essays"],
+        unmatched_blurbs=counts["unmatched_blurbs"],
+        version=VERSION,
+    )
+
+
+def _staleness(edition: Edition, age: int, limit_hours: int) -> list[str]:
+    if age <= limit_hours * 3600:
+        return []
+    return [f"edition {edition.id} is {age // 3600} hours old, more than {limit_hours}: run `related build`"]

@@ -1,0 +1,103 @@
+"""Every error as a problem document (RFC 9457). Here alone the project's errors become HTTP statuses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from corpus.errors import EditionError, RelatedArticlesError, UnknownEssay
+from service.schemas import Problem
+
+SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How a family of errors is answered. Without a detail the error's own sentence is given."""
+
+    status: HTTPStatus
+    kind: str
+    title: str
+    detail: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_ANSWERS: dict[type[RelatedArticlesError], _Answer] = {
+    UnknownEssay: _Answer(HTTPStatus.NOT_FOUND, "unknown-essay", "No such article"),
+    EditionError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "no-edition",
+        "No edition to answer from",
+        "nothing is published yet, or it is damaged: /healthz says which",
+        {"Retry-After": "60"},
+    ),
+}
+"""An error of no family here is the service's own failure: 500, and the log has the traceback."""
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Answer every error of the app with a problem document."""
+    for family in _ANSWERS:
+        app.add_exception_handler(family, _expected)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """These problems, for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
+
+
+def _problem(
+    status: int,
+    detail: str,
+    *,
+    kind: str = "about:blank",
+    title: str | None = None,
+    errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document. It carries the security headers itself: a 500 is made outside the middleware."""
+    problem = Problem(type=kind, title=title or HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    all_headers = {**SECURITY_HEADERS, "Cache-Control": "no-store", **(headers or {})}
+    return Response(problem.model_dump_json(exclude_none=True), status, all_headers, MEDIA_TYPE)
+
+
+async def _expected(request: Request, error: Exception) -> Response:
+    answer = next(answer for family, answer in _ANSWERS.items() if isinstance(error, family))
+    return _problem(
+        answer.status,
+        answer.detail or str(error),
+        kind=f"tag:related-articles,2026:{answer.kind}",
+        title=answer.title,
+        headers=answer.headers,
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What the router refuses: an unknown page, a method that a page does not have."""
+    refusal = cast(HTTPException, error)
+    headers = dict(refusal.headers or {})
+    if "GET" in headers.get("Allow", ""):
+        headers["Allow"] = "GET, HEAD"
+    detail = f"{request.method} {request.scope['path']} is not to be had here: /docs tells what is"
+    return _problem(refusal.status_code, detail, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    found = cast(Sequence[Mapping[str, Any]], cast(RequestValidationError, error).errors())
+    errors = [{"parameter": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in found]
+    detail = "; ".join(": ".join(filter(None, mistake.values())) for mistake in errors)
+    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why")

@@ -1,0 +1,193 @@
+"""What goes over HTTP: the parameters that are asked with, and the answers. Nothing behind the edge knows these."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from recommender.ranking import MAX_LIMIT, Item, Origin, Recommendation, Rules
+
+CardField = Literal[
+    "id", "url", "title", "standfirst", "category", "published", "score", "position", "origin", "reason"
+]
+
+
+def _only_id_is_certain(schema: dict[str, Any]) -> None:
+    schema["required"] = ["id"]
+
+
+class Card(BaseModel):
+    """A related article, ready to show. With `fields` a card has those and `id` only."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra=_only_id_is_certain)
+
+    id: str
+    url: str | None
+    title: str | None
+    standfirst: str | None
+    category: str | None
+    published: date | None
+    score: float
+    position: int
+    origin: Origin
+    reason: str
+
+    @classmethod
+    def of(cls, item: Item, place: Recommendation) -> Self:
+        """The card of an item at its place in a list."""
+        return cls(
+            id=item.id,
+            url=item.url,
+            title=item.title,
+            standfirst=item.standfirst,
+            category=item.category,
+            published=item.published,
+            score=place.score,
+            position=place.position,
+            origin=place.origin,
+            reason="; ".join(place.reasons),
+        )
+
+
+class ArticleName(BaseModel):
+    """The article that was asked about."""
+
+    id: str
+    url: str | None
+    title: str | None
+
+
+class EditionName(BaseModel):
+    """The edition that the answer was taken from."""
+
+    id: str
+    built_at: datetime
+
+
+class RelatedResponse(BaseModel):
+    """An article's related articles, best first."""
+
+    article: ArticleName
+    edition: EditionName
+    recommendation_id: str = Field(
+        description="Names this list: the same edition, article and parameters give the same. Log it with a page view."
+    )
+    items: list[Card]
+
+
+class Health(BaseModel):
+    """How the service is. Without an edition all after `reasons` but the version is null."""
+
+    status: Literal["ok", "degraded", "no_edition"]
+    reasons: list[str] = Field(description="What is wrong, as sentences; empty when ok.")
+    edition: str | None = None
+    built_at: datetime | None = None
+    age_seconds: int | None = None
+    essays: int | None = None
+    unmatched_blurbs: int | None = None
+    version: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457, application/problem+json)."""
+
+    type: str = Field(description="What kind of problem, for programs; about:blank says no more than the status.")
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = Field(
+        default=None,
+        description="Each mistake of the request, with status 422 only. No parameter: it lies between two.",
+        examples=[[{"parameter": "limit", "detail": "Input should be less than or equal to 50"}]],
+    )
+
+
+def _split(values: object) -> object:
+    """Each value cut at its commas, without blanks."""
+    if not isinstance(values, list):
+        return values
+    return [part.strip() for value in values for part in str(value).split(",") if part.strip()]
+
+
+def _iso_date(value: object) -> object:
+    """Pydantic alone would also take a number of seconds for a date."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").date()
+    except ValueError:
+        raise PydanticCustomError("iso_date", "Input should be a date such as 2026-05-31") from None
+
+
+IsoDate = Annotated[date, BeforeValidator(_iso_date)]
+
+
+class RelatedQuery(BaseModel):
+    """The parameters of a request for related articles. Lists may be repeated, cut by commas, or both."""
+
+    model_config = ConfigDict(frozen=True)
+
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_LIMIT,
+        description="How many at most; by default as many as the page's own list names, else 12.",
+        examples=[6],
+    )
+    category: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Only this category, written as the cards write it.",
+        examples=["History"],
+    )
+    published_after: IsoDate | None = Field(
+        default=None, description="Only what was published on this day or later.", examples=["2024-01-01"]
+    )
+    published_before: IsoDate | None = Field(
+        default=None, description="Only what was published on this day or earlier.", examples=["2026-12-31"]
+    )
+    exclude: list[str] = Field(
+        default=[],
+        description="Ids that are not wanted, for example because the page shows them already. An id that is unknown "
+        "is no mistake. An id with a comma in it may be given as it is.",
+        examples=[["bread", "2024/sourdough"]],
+    )
+    min_score: float | None = Field(
+        default=None, allow_inf_nan=False, description="Only what has this score or more.", examples=[0.4]
+    )
+    include: Annotated[list[Literal["unlinked"]], BeforeValidator(_split)] = Field(
+        default=[],
+        description="`unlinked`: also articles known only from a blurb, which have no URL.",
+        examples=[["unlinked"]],
+    )
+    fields: Annotated[list[CardField], BeforeValidator(_split)] = Field(
+        default=[], description="The fields of each card; `id` is always there.", examples=[["title", "url"]]
+    )
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Self:
+        if self.published_after and self.published_before and self.published_after > self.published_before:
+            raise PydanticCustomError("dates", "published_after should not be later than published_before")
+        return self
+
+    def rules(self, default_limit: int) -> Rules:
+        """What the list may hold."""
+        return Rules(
+            limit=self.limit or default_limit,
+            unlinked="unlinked" in self.include,
+            category=self.category,
+            published_after=self.published_after,
+            published_before=self.published_before,
+            exclude=frozenset(self.exclude) | frozenset(part.strip() for e in self.exclude for part in e.split(",")),
+            min_score=self.min_score,
+        )
+
+
+class RelatedByUrlQuery(RelatedQuery):
+    """The same, and the article's URL."""
+
+    url: str = Field(
+        description="The article's URL, exactly as its page gives it, percent-encoded.",
+        examples=["https://example.org/essays/bread"],
+    )

@@ -1,0 +1,201 @@
+"""What can be set, in one table, and where a value comes from.
+
+The nearest wins: the command line, then the environment (RELATED_<NAME>), then <home>/related.toml, then the default.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpus.errors import SettingsError
+
+if TYPE_CHECKING:
+    from corpus.sources import PageOptions
+    from recommender.job import BuildOptions
+
+FILE = "related.toml"
+PREFIX = "RELATED_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a setting's value may be. from_text reads what the environment says; what it cannot read stays text."""
+
+    expected: str
+    accepts: Callable[[Any], bool]
+    from_text: Callable[[str], object] = str
+
+
+def _whole_number(low: int, high: int | None = None) -> _Kind:
+    def accepts(value: Any) -> bool:
+        return type(value) is int and low <= value and (high is None or value <= high)
+
+    def from_text(text: str) -> object:
+        return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
+
+    return _Kind(f"a whole number from {low}" + (f" to {high}" if high is not None else ""), accepts, from_text)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _are_origins(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(origin, str) and re.fullmatch(r"\*|https?://[^\s/,*?#]+", origin) for origin in value
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in map(str.strip, text.split(",")) if part)
+
+
+_TEXT = _Kind("text", _is_text)
+_OPTIONAL_TEXT = _Kind("text", lambda value: value is None or _is_text(value), lambda text: text or None)
+_ORIGINS = _Kind('a list of origins such as "https://example.org", without a path, or "*"', _are_origins, _split)
+
+
+def _about(kind: _Kind | None, sentence: str) -> dict[str, object]:
+    return {"kind": kind, "sentence": sentence}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings: name, default, what a value may be, a sentence. Use load_settings() to read and check them."""
+
+    home: Path = field(
+        default=Path("data"),
+        metadata=_about(
+            None, "Folder with the site's data: cache, editions, related.toml (not to be set in that file)."
+        ),
+    )
+    model: str | None = field(
+        default=None,
+        metadata=_about(
+            _OPTIONAL_TEXT,
+            "Encoder: a folder, or a name in the local model cache; none is the packaged all-MiniLM-L6-v2.",
+        ),
+    )
+    related_selector: str | None = field(
+        default=None,
+        metadata=_about(
+            _OPTIONAL_TEXT, "CSS selector of the related list in HTML pages; none lets the parser look for it."
+        ),
+    )
+    max_page_bytes: int = field(
+        default=8_000_000,
+        metadata=_about(_whole_number(1), "A larger page is not read; it is reported as a problem."),
+    )
+    keep_editions: int = field(
+        default=5, metadata=_about(_whole_number(1), "How many editions a build leaves, the new one included.")
+    )
+    degraded_after_hours: int = field(
+        default=48, metadata=_about(_whole_number(1), "/healthz says degraded when the edition is older than this.")
+    )
+    host: str = field(default="127.0.0.1", metadata=_about(_TEXT, "Address that `related serve` listens on."))
+    port: int = field(
+        default=8000,
+        metadata=_about(_whole_number(0, 65535), "Port that `related serve` listens on; 0 takes a free one."),
+    )
+    cors_origins: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(_ORIGINS, 'Origins whose pages may ask from the browser; "*" is every one, empty is none.'),
+    )
+
+    def environment(self) -> dict[str, str]:
+        """The environment from which load_settings() and create_app_from_env() read these very settings."""
+        return {PREFIX + entry.name.upper(): _to_text(getattr(self, entry.name)) for entry in fields(self)}
+
+    def page_options(self) -> "PageOptions":
+        """What these settings say about reading pages."""
+        from corpus.sources import PageOptions
+
+        return PageOptions(self.related_selector, self.max_page_bytes)
+
+    def build_options(self) -> "BuildOptions":
+        """What these settings say about a build."""
+        from recommender.job import BuildOptions
+
+        return BuildOptions(self.page_options(), self.keep_editions)
+
+
+_KINDS: dict[str, _Kind] = {entry.name: entry.metadata["kind"] for entry in fields(Settings) if entry.name != "home"}
+
+
+def documentation() -> Iterator[tuple[str, Any, str]]:
+    """Name, default and sentence of every setting, for the README and the help."""
+    for entry in fields(Settings):
+        yield entry.name, entry.default, entry.metadata["sentence"]
+
+
+def load_settings(home: Path, **overrides: Any) -> Settings:
+    """The settings of this home. overrides: from the command line, None where nothing was said.
+
+    Raises SettingsError, listing every mistake of every source, with the place where it stands.
+    """
+    mistakes: list[str] = []
+    values: dict[str, Any] = {}
+    for entries in (_from_file(home / FILE, mistakes), _from_environment(), _from_command_line(overrides)):
+        for place, name, value in entries:
+            mistake = _mistake(name, value)
+            if mistake:
+                mistakes.append(f"{place}: {mistake}")
+            else:
+                values[name] = tuple(value) if isinstance(value, list) else value
+    if mistakes:
+        raise SettingsError("\n  ".join(["the settings cannot be used; correct this first:", *mistakes]))
+    return Settings(home=home, **values)
+
+
+_Entries = Iterator[tuple[str, str, object]]
+
+
+def _from_file(path: Path, mistakes: list[str]) -> _Entries:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
+        mistakes.append(f"{path}: cannot be read as TOML ({error})")
+        return
+    for name, value in content.items():
+        yield f"{path}, {name}", name, value
+
+
+def _from_environment() -> _Entries:
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name != "home":
+            text = os.environ[variable]
+            yield f"environment, {variable}", name, _KINDS[name].from_text(text) if name in _KINDS else text
+
+
+def _from_command_line(overrides: dict[str, Any]) -> _Entries:
+    for name, value in overrides.items():
+        if value is not None:
+            yield f"command line, {name}", name, value
+
+
+def _mistake(name: str, value: object) -> str | None:
+    """What is wrong with a setting, None when nothing is."""
+    if name == "home":
+        return "the home is named by --home or RELATED_HOME"
+    if name not in _KINDS:
+        near = get_close_matches(name, _KINDS, n=1) or [", ".join(_KINDS)]
+        return f"there is no setting {name!r}; did you mean {near[0]}?"
+    if not _KINDS[name].accepts(value):
+        return f"{value!r} is not {_KINDS[name].expected}"
+    return None
+
+
+def _to_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)

@@ -1,0 +1,54 @@
+"""What all tests share: the settings of Hypothesis, the encoders, and the real pages where they are at hand.
+
+FUZZ_EXAMPLES   how many examples each test of tests/corpus/test_hostile_pages.py tries (default 60)
+CI              when set, Hypothesis tries the same examples each time
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from embeddings.cache import VectorCache, open_cache
+from embeddings.sentence import SentenceEncoder
+from tests.fakes import CountingEncoder
+
+settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no reason to fail
+)
+settings.load_profile("project")
+
+_SEEDS = Path(__file__).parents[2] / "shared" / "seeds"
+
+
+@pytest.fixture
+def encoder() -> CountingEncoder:
+    """A fake encoder, newly made."""
+    return CountingEncoder()
+
+
+@pytest.fixture(scope="session")
+def sentence_encoder() -> SentenceEncoder:
+    """The packaged model, loaded once: it takes some seconds."""
+    return SentenceEncoder()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, encoder: CountingEncoder) -> Iterator[VectorCache]:
+    """An empty cache of the fake encoder's vectors."""
+    with open_cache(tmp_path / "vectors.sqlite3", encoder.fingerprint) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def seeds() -> Path:
+    """The folder of real pages, which lies beside the repository and is no part of it."""
+    if not _SEEDS.is_dir():
+        pytest.skip(f"the real pages are not here: {_SEEDS} does not exist")
+    return _SEEDS

@@ -1,0 +1,93 @@
+"""Small editions, written without a model, and ways to damage them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from recommender.edition import ITEMS, EssayLists, build_lock, new_folder, publish, write_lists
+from recommender.ranking import Candidate, Item
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+BREAD = Item("bread", "essay", "Bread", "On bread.", "https://example.org/bread", "Food", date(2024, 1, 10))
+RYE = Item("rye", "essay", "Rye", "On rye.", "https://example.org/rye", "Food", date(2024, 2, 20))
+SALT = Item("salt", "essay", "Salt", "On salt.", "https://example.org/salt", "Food", date(2023, 5, 5))
+SUNDIAL = Item("sundial", "essay", "Sundials", None, None, "Time", None)
+QUERN = Item("blurb:quern", "blurb", None, "How a quern was dressed.", None, "Food", date(2022, 3, 3))
+ODD_IDS = (
+    "related",
+    "a/related",
+    "2024/05/naïve café",
+    "100% rye?#crust: a+b&c=d",
+    "麦/麵包",
+    "a,b",
+    "/leading//slashes/",
+    "%2F",
+)
+ITEMS_OF_THE_SITE = (BREAD, QUERN, RYE, SALT, SUNDIAL, *(Item(ident, "essay", url=None) for ident in ODD_IDS))
+
+LISTS_OF_THE_SITE = (
+    EssayLists(
+        "bread",
+        list_length=2,
+        curated=(Candidate("salt", 0.25, 0.30, 0.05),),
+        candidates=(
+            Candidate("rye", 0.75, 0.70, 0.40),
+            Candidate("salt", 0.25, 0.30, 0.05),
+            Candidate("sundial", 0.125, 0.20, 0.00),
+        ),
+        unlinked=(Candidate("blurb:quern", 0.5, 0.50, 0.20),),
+    ),
+    EssayLists("rye", 0, (), tuple(Candidate(ident, 0.5, 0.5, 0.5) for ident in ("bread", "salt", *ODD_IDS)), ()),
+    EssayLists("salt", 3, (), (), ()),
+    EssayLists("sundial", 0, (), tuple(Candidate(ident, 0.5, 0.5, 0.5) for ident in ODD_IDS), ()),
+    *(EssayLists(ident, 1, (), (Candidate("rye", 0.5, 0.6, 0.3),), ()) for ident in ODD_IDS),
+)
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves."""
+
+    time: datetime = field(default=NOON + timedelta(hours=1))
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **by: float) -> None:
+        """Let this much time pass."""
+        self.time += timedelta(**by)
+
+
+def publish_edition(
+    home: Path,
+    built_at: datetime = NOON,
+    lists: Sequence[EssayLists] = LISTS_OF_THE_SITE,
+    items: Sequence[Item] = ITEMS_OF_THE_SITE,
+) -> str:
+    """Publish an edition of the site; returns its id."""
+    manifest = {
+        "built_at": built_at.isoformat(),
+        "encoder": "none",
+        "inputs": "none",
+        "counts": {"essays": len(lists), "unmatched_blurbs": 1},
+        "evaluation": {},
+    }
+    with build_lock(home):
+        folder = new_folder(home)
+        write_lists(folder, items, lists)
+        return publish(home, folder, manifest)
+
+
+def publish_other_edition(home: Path, built_at: datetime = NOON + timedelta(hours=1)) -> str:
+    """Publish one in which bread's only related article is the sundial."""
+    changed = EssayLists("bread", 1, (), (Candidate("sundial", 0.5, 0.5, 0.5),), ())
+    return publish_edition(home, built_at, (changed, *LISTS_OF_THE_SITE[1:]))
+
+
+def damage(home: Path, edition: str) -> None:
+    """Cut a byte from a file that the service reads."""
+    path = home / "editions" / edition / ITEMS
+    os.truncate(path, path.stat().st_size - 1)

@@ -45,12 +45,14 @@ def fill(text: str, parts: dict[str, str]) -> str:
 
 
 def example() -> str:
-    """What `related show` prints for one of the examples, from an edition built now."""
+    """What `related show` prints of one of the examples, but its curated list, from an edition built now."""
     with tempfile.TemporaryDirectory() as home:
         run(["build", str(ROOT / "examples"), "--home", home, "--quiet"])
         shown = run(["show", SHOWN, "--home", home])
-    lines = [line.rstrip() for line in shown.split("Dropped")[0].splitlines()]
-    return "```\n$ related show " + SHOWN + "\n" + "\n".join(lines).strip() + "\n```\n"
+    head, rest = shown.split("Curated list")
+    table = "Related articles" + rest.split("Related articles")[1].split("Dropped")[0]
+    lines = "\n".join(line.rstrip() for line in f"{head}{table}".splitlines()).strip()
+    return f"```\n$ related show {SHOWN}\n{lines}\n```\n"
 
 
 def run(arguments: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.rebuild [--runs N] SOURCE...
 
-Each run builds twice into an empty home, in processes of their own, so that starting Python and loading the model count.
+Each run builds twice into an empty home, in processes of their own: starting Python and loading the model count.
 Prints the median share and the texts that the second build encoded; ends with 1 when it encoded any, its lists differ,
 or its share is a tenth or more.
 """
@@ -42,7 +42,10 @@ def timed_build(sources: list[str], home: str) -> tuple[float, int]:
     """Seconds of a build, and the texts that it encoded."""
     start = time.perf_counter()
     done = subprocess.run(
-        [*RELATED, "build", *sources, "--home", home, "--json", "--quiet"], stdout=subprocess.PIPE, check=True
+        [*RELATED, "build", *sources, "--home", home, "--json", "--quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
     )
     return time.perf_counter() - start, json.loads(done.stdout)["encoded"]
 

@@ -4,6 +4,7 @@
     ├── SourceNotFound            a path that was asked for does not exist
     ├── SettingsError             settings that cannot be used; lists all mistakes at once
     ├── EncoderError              a model that is missing, damaged or not what it claims to be
+    ├── CacheError                the vector cache that cannot be read or written
     ├── ShapeMismatch             an array of the wrong shape, dtype or fingerprint
     ├── EditionError              an edition that is missing, half-written or damaged
     │   └── NoEdition             nothing has been published yet
@@ -28,6 +29,10 @@ class SettingsError(RelatedArticlesError):
 
 class EncoderError(RelatedArticlesError):
     """A model that is missing, damaged, or whose weights are not the expected ones."""
+
+
+class CacheError(RelatedArticlesError):
+    """The vector cache cannot be read or written."""
 
 
 class ShapeMismatch(RelatedArticlesError):

@@ -36,8 +36,9 @@ class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Merge the keys of `<<`, unless they become too many."""
+        own = len(node.value)
         super().flatten_mapping(node)
-        if len(node.value) > MAX_MERGED_KEYS:
+        if len(node.value) > max(own, MAX_MERGED_KEYS):
             raise yaml.constructor.ConstructorError(None, None, "too many merged keys", node.start_mark)
 
 

@@ -71,6 +71,8 @@ def _is_title_link(link: HtmlElement) -> bool:
 
 def _groups(nodes: list[HtmlElement]) -> Iterator[list[HtmlElement]]:
     """Siblings grouped into entries: each begins at a link to another place, or at the category before it."""
+    while len(nodes) == 1 and nodes[0].tag != "a" and len(nodes[0]) and not (nodes[0].text or "").strip():
+        nodes = list(nodes[0])
     heading = _own_heading(nodes)
     group: list[HtmlElement] = []
     href = None
@@ -92,10 +94,16 @@ def _groups(nodes: list[HtmlElement]) -> Iterator[list[HtmlElement]]:
 
 
 def _own_heading(nodes: list[HtmlElement]) -> HtmlElement | None:
-    """The list's own heading among its entries: the only heading beside them, without a link, and before them all."""
-    bare = [node for node in nodes if node.find(".//a") is None and node.tag != "a" and _headings(node)]
+    """The list's own heading among its entries: the only one beside them, without a link, and before them all.
+
+    The title of a single entry stands so as well, if its link is no more than `Read more`.
+    """
+    headed = [node for node in nodes if _headings(node)]
+    bare = [node for node in headed if node.find(".//a") is None and node.tag != "a"]
     first = next((node for node in nodes if text_of(node, 1)), None)
-    return first if len(bare) == 1 and bare[0] is first else None
+    links = [link for node in nodes for link in node.iter("a") if _is_title_link(link)]
+    is_named = len(headed) > 1 or any(not _INVITATION.fullmatch(text_of(link, 200)) for link in links)
+    return first if len(bare) == 1 and bare[0] is first and is_named else None
 
 
 def _cards(parts: list[HtmlElement]) -> Iterator[HtmlElement]:

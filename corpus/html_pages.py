@@ -97,7 +97,7 @@ def _body(tree: HtmlElement) -> list[Run]:
     """The runs of text that are the essay."""
     picks = _picked_lines(tree)
     picked = [run for run in text_runs(tree) if _letters(run.text) in picks]
-    protected = _holders(picked or _paragraphs(tree))
+    protected = _holders(picked or _plain_runs(tree))
     runs = list(text_runs(tree, lambda element: element not in protected and _is_furniture(element)))
     runs = [run for run in runs if not is_furniture(run.text) and not _is_promo(run)]
     voters = [run for run in runs if _letters(run.text) in picks]
@@ -107,10 +107,9 @@ def _body(tree: HtmlElement) -> list[Run]:
     return _without_share_names(_from_first_to_last(runs, picks) if voters else runs)
 
 
-def _paragraphs(tree: HtmlElement) -> list[Run]:
-    """The paragraphs of a page that trafilatura could not read; a form may be around all of them."""
-    runs = text_runs(tree, lambda element: element.tag != "form" and _is_furniture(element))
-    return [run for run in runs if run.owner.tag == "p"]
+def _plain_runs(tree: HtmlElement) -> list[Run]:
+    """The text of a page that trafilatura could not read; a form may be around all of it."""
+    return list(text_runs(tree, lambda element: element.tag != "form" and _is_furniture(element)))
 
 
 def _picked_lines(tree: HtmlElement) -> frozenset[str]:
@@ -203,7 +202,7 @@ def _is_furniture(element: HtmlElement) -> bool:
         return True
     if not _FURNITURE_WORDS.isdisjoint(class_words(element)) or element.get("id", "").lower() in _FURNITURE_WORDS:
         is_long = element.tag == "p" and len(text_of(element, MAX_LABEL_CHARS)) > MAX_LABEL_CHARS
-        return not is_long and (element.tag in BLOCK_TAGS or element.tag == "span")
+        return not is_long and (element.tag in BLOCK_TAGS or element.tag in ("span", "td"))
     return _HIDDEN.search(element.get("style", "")[:1000]) is not None
 
 

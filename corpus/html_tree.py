@@ -134,7 +134,7 @@ class _Reader:
 
     def enter(self, element: HtmlElement, split_lines: bool) -> Iterator[Run]:
         """Step into an element; the run before a block, or before a second <br>, ends here."""
-        if element.tag in BLOCK_TAGS or element is self.root:
+        if self._is_block(element):
             yield from self.end_run()
             self.owners.append(element)
             if element.tag in HEADING_TAGS:
@@ -152,13 +152,19 @@ class _Reader:
 
     def leave(self, element: HtmlElement) -> Iterator[Run]:
         """Step out of an element; the run in a block ends here."""
-        if element.tag in BLOCK_TAGS or element is self.root:
+        if self.owners[-1] is element:
             yield from self.end_run()
             self.owners.pop()
             if element.tag in HEADING_TAGS:
                 self.ranks.pop()
         elif element.tag == "a":
             self.links.pop()
+
+    def _is_block(self, element: HtmlElement) -> bool:
+        """Whether an element borders a run. A table's row is one run, but not where the table lays out a page."""
+        if element.tag in ("td", "th"):
+            return any(inner is not element for inner in element.iter(*BLOCK_TAGS, "br"))
+        return element.tag in BLOCK_TAGS or element is self.root
 
     def add(self, text: str | None, node: HtmlElement, after_node: bool) -> None:
         """Take up a piece of text."""

@@ -31,7 +31,9 @@ from corpus.page_parts import (
 
 _JEKYLL_STEM = re.compile(r"(\d{4}-\d{2}-\d{2})-(.+)")
 _TEMPLATE_TAG = re.compile(r"(\{\{[<%][^{}]*[>%]\}\}|\{\{/\*[^{}]*\*/\}\}|\{%[^{}]*%\}|\{:[^{}\n]*\})")
-_FOOTNOTE = re.compile(r"\[\^[^\]\s]{1,40}\]:?")
+_FOOTNOTE = re.compile(r"^ {0,3}\[\^([^\]\s]{1,40})\]:", re.MULTILINE)
+_FOOTNOTE_MARK = re.compile(r"\[\^([^\]\s]{1,40})\]:?")
+_HEADING_ATTRIBUTES = re.compile(r"\s*\{[#.][^{}]*\}$")
 _HREF = re.compile(r"""<a\s[^<>]*?href\s*=\s*["']?([^"'\s<>]*)""", re.IGNORECASE)
 _PLAIN_RANK = 7  # of a list's heading that is only a short line: below <h6>
 
@@ -134,7 +136,9 @@ def _front_matter_list(fields: Fields, ident: str, url: str | None) -> tuple[tup
                 Blurb(ident, len(blurbs) + 1, blurb.category, blurb.text, blurb.published, blurb.url, blurb.title)
             )
         else:
-            fields.remarks.append(f"entry {number} of `related` is neither text nor a mapping with a url or title")
+            fields.remarks.append(
+                f"entry {number} of `related` is neither text nor a mapping with a url, title or description"
+            )
     return tuple(related), tuple(blurbs)
 
 
@@ -238,7 +242,7 @@ def _lines(body: str) -> Iterator[_Line]:
     depth = entry = 0
     rank = None
     row: list[_Line] | None = None
-    for token in _Markdown().parse(_without_template_tags(body)):
+    for token in _Markdown().parse(_without_footnote_marks(_without_template_tags(body))):
         depth += token.nesting if token.type in ("list_item_open", "list_item_close") else 0
         entry += token.type == "list_item_open" and depth == 1
         match token.type:
@@ -275,6 +279,12 @@ def _without_template_tags(body: str) -> str:
     return "".join(kept)
 
 
+def _without_footnote_marks(text: str) -> str:
+    """The text without `[^1]`, in it and before the note. Only where there is such a note: `[^1]` may be code."""
+    notes = set(_FOOTNOTE.findall(text))
+    return _FOOTNOTE_MARK.sub(lambda mark: "" if mark[1] in notes else mark[0], text) if notes else text
+
+
 def _joined(cells: Sequence[_Line]) -> Iterator[_Line]:
     """The row of a table as one line."""
     if cells:
@@ -298,7 +308,8 @@ def _flatten(inline: Token, rank: int | None, entry: int | None) -> _Line:
             links.append((href, fold("".join(pieces[start:]))))
         elif not silent:
             pieces.append(_piece(token, tag))
-    return _Line(fold("".join(pieces)), rank, tuple(links), entry)
+    text = fold("".join(pieces))
+    return _Line(_HEADING_ATTRIBUTES.sub("", text) if rank else text, rank, tuple(links), entry)
 
 
 def _opened_link(token: Token) -> str | None:
@@ -313,7 +324,7 @@ def _piece(token: Token, tag: str) -> str:
     if token.type in ("softbreak", "hardbreak") or tag.startswith("<br"):
         return " "
     if token.type in ("text", "text_special"):
-        return _FOOTNOTE.sub("", token.content)
+        return token.content
     return token.content if token.type == "code_inline" else ""
 
 

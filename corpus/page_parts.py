@@ -39,6 +39,7 @@ PARAGRAPH_CHARS = 200
 """In or after a list, a longer paragraph without a link is the essay going on. The longest blurb of the sample site has
 173 characters, the shortest paragraph of its HTML essays 321."""
 
+_MAX_DATE_CHARS = 80
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _NOT_IN_URLS = re.compile(r"[\s<>\"\x00-\x1f\x7f\ud800-\udfff]")
 _TIMESTAMP = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]\d{2}:\d{2}")
@@ -49,6 +50,7 @@ _MINUTES = re.compile(
 )
 _READ_MINUTES = re.compile(r"(?=.*\bread)" + _MINUTES.pattern, re.IGNORECASE)
 _BRACKETED_END = re.compile(r"\s*[(\[]([^()\[\]]{6,40})[)\]]$")
+_DATE_AFTER_SENTENCE = re.compile(r"(?<=[.!?…\"'”’)])\s+(\S.{4,20}\d)$")
 _PARTS = re.compile(r"\s+[-–—|·•]\s+")
 _EDGES = " \t\n-–—|·•:,;"
 
@@ -65,6 +67,8 @@ def is_related_heading(text: str) -> bool:
 
 def day_stated(text: str) -> date | None:
     """The day that the whole text spells, with or without `Published` before it or a time of day after it."""
+    if len(text) > _MAX_DATE_CHARS:
+        return None
     text = _DATE_LABEL.sub("", fold(text), count=1)
     timestamp = _TIMESTAMP.match(text)
     return parse_date(text) or (parse_date(timestamp[1]) if timestamp else None)
@@ -73,19 +77,20 @@ def day_stated(text: str) -> date | None:
 def split_off_date(text: str) -> tuple[str | None, date | None]:
     """A line of a list's entry without the date that is a part of its own in it, and that date.
 
-    `A sentence. (July 5, 2025)`, `July 5, 2025 - A sentence.` and `July 5, 2025` are understood.
+    `A sentence. July 5, 2025`, `Words (July 5, 2025)`, `July 5, 2025 - Words` and `July 5, 2025` are understood.
     """
     text = text.strip(_EDGES)
     if day := day_stated(text.strip("()[]")):
         return None, day
-    if (ending := _BRACKETED_END.search(text)) and (day := day_stated(ending[1])):
-        return text[: ending.start()].strip(_EDGES) or None, day
+    for pattern in (_BRACKETED_END, _DATE_AFTER_SENTENCE):
+        if (ending := pattern.search(text)) and (day := day_stated(ending[1])):
+            return text[: ending.start()].strip(_EDGES) or None, day
     for separator in _PARTS.finditer(text):
-        before, after = text[: separator.start()], text[separator.end() :]
-        if day := day_stated(before):
-            return after, day
-        if day := day_stated(after):
-            return before, day
+        start, end = separator.span()
+        if start <= _MAX_DATE_CHARS and (day := day_stated(text[:start])):
+            return text[end:], day
+        if len(text) - end <= _MAX_DATE_CHARS and (day := day_stated(text[end:])):
+            return text[:start], day
     return text or None, None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.errors import CacheError
 from embeddings.encoder import Matrix
 
 _SCHEMA = """
@@ -37,7 +38,7 @@ class VectorCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = _open(path)
-        except sqlite3.OperationalError:  # in use, or not to be written: no damage
+        except sqlite3.OperationalError:  # locked, read-only, no space: the file itself is good
             raise
         except sqlite3.DatabaseError:
             path.replace(path.with_name(path.name + ".damaged"))
@@ -84,12 +85,17 @@ class VectorCache:
 
 @contextmanager
 def open_cache(path: Path, fingerprint: str) -> Iterator[VectorCache]:
-    """A cache that is closed at the end of the block."""
-    cache = VectorCache(path, fingerprint)
+    """A cache that is closed at the end of the block. Raises CacheError when it cannot be read or written."""
     try:
-        yield cache
-    finally:
-        cache.close()
+        cache = VectorCache(path, fingerprint)
+        try:
+            yield cache
+        finally:
+            cache.close()
+    except sqlite3.Error as error:
+        raise CacheError(
+            f"the vector cache {path} cannot be used ({error}): free the disk or delete the file; only time is lost"
+        ) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -121,7 +121,7 @@ def open_current(home: Path) -> Edition:
 def current_id(home: Path) -> str:
     """The id of the published edition. Raises NoEdition when there is none."""
     try:
-        ident = (home / "current").read_text(encoding="utf-8").strip()
+        ident = (home / "current").read_bytes().decode("utf-8", "replace").strip()
     except FileNotFoundError:
         raise NoEdition(f"no edition in {home} yet: run `related build SOURCE... --home {home}`") from None
     if not _is_edition_id(ident):
@@ -222,9 +222,10 @@ def publish(home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = K
     for path in (*folder.iterdir(), folder):
         _flush(path)
     final = home / "editions" / ident
-    if final.exists():  # built twice within one second, with the same result
+    if final.exists() and _is_intact(final):  # built twice within one second, with the same result
         shutil.rmtree(folder)
     else:
+        shutil.rmtree(final, ignore_errors=True)
         folder.rename(final)
     check_edition(final)
     make_current(home, ident)
@@ -256,7 +257,7 @@ def roll_back(home: Path, ident: str | None = None) -> str:
     if ident is None:
         try:
             current = current_id(home)
-        except NoEdition:
+        except EditionError:
             current = "~"  # after every id
         older = [entry for entry in list_editions(home) if entry.id < current and not entry.broken]
         if not older:
@@ -274,6 +275,14 @@ def _summary(folder: Path, current: bool) -> EditionSummary:
     except EditionError as error:
         return EditionSummary(folder.name, "", 0, current, str(error))
     return EditionSummary(folder.name, manifest["built_at"], manifest["counts"]["essays"], current, None)
+
+
+def _is_intact(folder: Path) -> bool:
+    try:
+        check_edition(folder)
+    except EditionError:
+        return False
+    return True
 
 
 def _prune(home: Path, newest: str, content: str, keep: int) -> None:

@@ -1,7 +1,7 @@
 """The offline job: pages in, an edition published.
 
-Its stages: parse, match, encode, learn the lexicon, neighbours, evaluate, publish. Nothing is published before the last
-one, so a build that fails or is killed leaves the old edition live.
+Its stages: parse, match, encode, learn the lexicon, find neighbours, evaluate, publish. Nothing is published before the
+last one, so a build that fails or is killed leaves the old edition live.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from corpus.records import essay_to_record
 from corpus.sources import PageOptions, list_pages, read_pages
 from embeddings.encoder import Encoder
 from recommender import edition as editions
+from recommender.build_report import BuildReport, Pages
 from recommender.edition import Edition
 from recommender.ranking import Item
 from recommender.watch import Unwatched, Watch
@@ -39,53 +40,6 @@ class BuildOptions:
 
     pages: PageOptions = field(default_factory=PageOptions)
     keep_editions: int = editions.KEEP
-
-
-@dataclass(frozen=True, slots=True)
-class BuildReport:
-    """What a build did. changed: essays whose list of candidates differs from the last edition's, or are new or gone."""
-
-    edition: str
-    essays: int
-    problems: tuple[PageProblem, ...]
-    remarks: tuple[str, ...]
-    passed_over: Mapping[str, int]
-    blurbs: Mapping[str, Any]
-    items: Mapping[str, int]
-    encoded: int
-    reused: int
-    changed: int | None
-    seconds: Mapping[str, float]
-    evaluation: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """The line that `related build --json` ends with."""
-        counts = {key: self.blurbs[key] for key in ("total", "joined", "ambiguous", "unmatched")}
-        return {
-            "edition": self.edition,
-            "essays": self.essays,
-            "problems": len(self.problems),
-            "blurbs": counts,
-            "encoded": self.encoded,
-            "reused": self.reused,
-            "changed": self.changed,
-            "seconds": dict(self.seconds),
-            "evaluation": dict(self.evaluation),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """What reading the sources gave. Pages in = essays + problems."""
-
-    essays: tuple[Essay, ...]
-    problems: tuple[PageProblem, ...]
-    passed_over: Mapping[str, int]
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What is worth knowing of pages that did become essays."""
-        return tuple(f"{essay.source}: {remark}" for essay in self.essays for remark in essay.remarks)
 
 
 def read_sources(sources: Sequence[Path], options: PageOptions, watch: Watch) -> Pages:
@@ -114,104 +68,88 @@ def build(
             raise RelatedArticlesError(_no_essays(pages))
         with clock.stage("match"):
             catalogue = build_catalogue(pages.essays)
-        inputs = _inputs_digest(catalogue, encoder)
-        last = _last_edition(home)
-        if last is not None and last.manifest.get("inputs") == inputs:
-            return _publish_again(home, last, pages, catalogue, clock, options)
-        return _build_anew(home, last, pages, catalogue, encoder, inputs, clock, options, watch)
+        return _Build(home, pages, catalogue, encoder, options, watch, clock).run()
 
 
-def _build_anew(
-    home: Path,
-    last: Edition | None,
-    pages: Pages,
-    catalogue: Catalogue,
-    encoder: Encoder,
-    inputs: str,
-    clock: "_Clock",
-    options: BuildOptions,
-    watch: Watch,
-) -> BuildReport:
-    # Imported here: a build without a change needs neither scikit-learn nor FAISS, and ends in a second.
-    from embeddings.cache import open_cache
-    from recommender.evaluation import evaluate
-    from recommender.material import Material, encode_catalogue
-    from recommender.neighbourhood import find_neighbourhood
+@dataclass(frozen=True, eq=False)
+class _Build:
+    """One build, from the catalogue on."""
 
-    with clock.stage("encode"), open_cache(home / "cache" / "vectors.sqlite3", encoder.fingerprint) as cache:
-        encoded = encode_catalogue(catalogue, encoder, cache, watch)
-    with clock.stage("lexicon"):
-        material = Material.gather(catalogue, encoded, encoder.fingerprint)
-    with clock.stage("neighbours"):
-        progress = watch.stage("finding neighbours", len(catalogue.essays))
-        found = find_neighbourhood(material, catalogue, progress)
-    with clock.stage("evaluate"):
-        entries = catalogue.report.total
-        cold = found.scored if material.cold_items is material.items else None
-        evaluation = evaluate(material, catalogue.curated, found.items, entries, cold)
-    with clock.stage("publish"), _new_edition(home) as folder:
+    home: Path
+    pages: Pages
+    catalogue: Catalogue
+    encoder: Encoder
+    options: BuildOptions
+    watch: Watch
+    clock: "_Clock"
+
+    def run(self) -> BuildReport:
+        """Publish the last edition's files again when nothing has changed, else make new ones."""
+        last = _last_edition(self.home)
+        inputs = _inputs_digest(self.catalogue, self.encoder)
+        with _new_edition(self.home) as folder:
+            if last is not None and last.manifest.get("inputs") == inputs:
+                manifest, encoded = self._copy(last, folder), 0
+            else:
+                manifest, encoded = self._write(folder)
+            return self._publish(folder, {**manifest, "inputs": inputs}, last, encoded)
+
+    def _copy(self, last: Edition, folder: Path) -> dict[str, Any]:
+        for name in last.manifest["files"]:
+            shutil.copyfile(last.folder / name, folder / name)
+        return {key: last.manifest[key] for key in ("encoder", "counts", "evaluation")}
+
+    def _write(self, folder: Path) -> tuple[dict[str, Any], int]:
+        """Encode, find neighbours, evaluate; returns what the manifest says of it, and how many texts were encoded."""
+        # Imported here: a build without a change needs neither scikit-learn nor FAISS, and ends in a second.
+        from embeddings.cache import open_cache
+        from recommender.evaluation import evaluate
+        from recommender.material import Material, encode_catalogue
+        from recommender.neighbourhood import find_neighbourhood
+
+        catalogue, fingerprint = self.catalogue, self.encoder.fingerprint
+        with self.clock.stage("encode"), open_cache(self.home / "cache" / "vectors.sqlite3", fingerprint) as cache:
+            encoded = encode_catalogue(catalogue, self.encoder, cache, self.watch)
+        with self.clock.stage("lexicon"):
+            material = Material.gather(catalogue, encoded, fingerprint)
+        with self.clock.stage("neighbours"):
+            progress = self.watch.stage("finding neighbours", len(catalogue.essays))
+            found = find_neighbourhood(material, catalogue, progress)
+        with self.clock.stage("evaluate"):
+            cold = found.scored if material.cold_items is material.items else None
+            evaluation = evaluate(material, catalogue.curated, found.items, catalogue.report.total, cold)
         editions.write_lists(folder, found.items.values(), found.lists)
         editions.write_essays(folder, (essay_to_record(essay) for essay in catalogue.essays))
         material.save(folder)
-        manifest = {
-            "encoder": encoder.fingerprint,
-            "inputs": inputs,
-            "counts": _counts(catalogue, found.items, texts=encoded.count.encoded + encoded.count.reused),
-            "evaluation": evaluation.to_json(),
+        counts = _counts(catalogue, found.items) | {"texts": encoded.count.encoded + encoded.count.reused}
+        manifest = {"encoder": fingerprint, "counts": counts, "evaluation": evaluation.to_json()}
+        return manifest, encoded.count.encoded
+
+    def _publish(self, folder: Path, manifest: Mapping[str, Any], last: Edition | None, encoded: int) -> BuildReport:
+        described = {
+            "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": package_versions(),
+            "corpus": self.catalogue.digest,
+            "join": asdict(self.catalogue.report),
+            "problems": [str(problem) for problem in self.pages.problems],
+            "remarks": list(self.pages.remarks),
+            **manifest,
+            "seconds": self.clock.seconds,
         }
-        return _publish(home, folder, manifest, last, pages, catalogue, clock, options, encoded.count.encoded)
-
-
-def _publish_again(
-    home: Path, last: Edition, pages: Pages, catalogue: Catalogue, clock: "_Clock", options: BuildOptions
-) -> BuildReport:
-    """Nothing that the edition depends on has changed: publish its files again, with the time of this build."""
-    with clock.stage("publish"), _new_edition(home) as folder:
-        for name in last.manifest["files"]:
-            shutil.copyfile(last.folder / name, folder / name)
-        kept = {key: last.manifest[key] for key in ("encoder", "inputs", "counts", "evaluation")}
-        return _publish(home, folder, kept, last, pages, catalogue, clock, options, encoded=0)
-
-
-def _publish(
-    home: Path,
-    folder: Path,
-    manifest: Mapping[str, Any],
-    last: Edition | None,
-    pages: Pages,
-    catalogue: Catalogue,
-    clock: "_Clock",
-    options: BuildOptions,
-    encoded: int,
-) -> BuildReport:
-    described = {
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": package_versions(),
-        "corpus": catalogue.digest,
-        "join": asdict(catalogue.report),
-        "problems": [str(problem) for problem in pages.problems],
-        "remarks": list(pages.remarks),
-        **manifest,
-        "seconds": clock.seconds,
-    }
-    before = _lists_of(last)
-    ident = editions.publish(home, folder, described, options.keep_editions)
-    after = _lists_of(editions.open_edition(home, ident))
-    counts = manifest["counts"]
-    return BuildReport(
-        edition=ident,
-        essays=len(catalogue.essays),
-        problems=pages.problems,
-        remarks=pages.remarks,
-        passed_over=pages.passed_over,
-        blurbs=asdict(catalogue.report),
-        items=counts,
-        encoded=encoded,
-        reused=counts["texts"] - encoded,
-        changed=None if before is None or after is None else _differing(before, after),
-        seconds=dict(clock.seconds),
-        evaluation=manifest["evaluation"],
-    )
+        before = _lists_of(last) if last else None
+        ident = editions.publish(self.home, folder, described, self.options.keep_editions)
+        after = _lists_of(editions.open_edition(self.home, ident))
+        return BuildReport(
+            edition=ident,
+            pages=self.pages,
+            blurbs=described["join"],
+            counts=manifest["counts"],
+            encoded=encoded,
+            reused=manifest["counts"]["texts"] - encoded,
+            changed=None if before is None else _differing(before, after),
+            seconds=dict(self.clock.seconds),
+            evaluation=manifest["evaluation"],
+        )
 
 
 @contextmanager
@@ -252,7 +190,7 @@ def package_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
-def _counts(catalogue: Catalogue, items: Mapping[str, Item], texts: int) -> dict[str, int]:
+def _counts(catalogue: Catalogue, items: Mapping[str, Item]) -> dict[str, int]:
     groups = [item.twins for item in items.values() if item.twins]
     return {
         "essays": len(catalogue.essays),
@@ -260,13 +198,10 @@ def _counts(catalogue: Catalogue, items: Mapping[str, Item], texts: int) -> dict
         "lists": len(catalogue.curated),
         "categories_inferred": sum(essay.category_inferred for essay in catalogue.essays),
         "near_duplicates": len(groups) - len(set(groups)),
-        "texts": texts,
     }
 
 
-def _lists_of(edition: Edition | None) -> dict[str, list[str]] | None:
-    if edition is None:
-        return None
+def _lists_of(edition: Edition) -> dict[str, list[str]]:
     return {ident: [r.target for r in edition.related(ident).recommendations] for ident in edition.essay_ids()}
 
 

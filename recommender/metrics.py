@@ -24,7 +24,7 @@ def recall(hits: Hits, relevant: Counts, k: int) -> Values:
 
 def hit(hits: Hits, relevant: Counts, k: int) -> Values:
     """1 where any listed item is among the first k."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def reciprocal_rank(hits: Hits, relevant: Counts, k: int) -> Values:

@@ -76,6 +76,6 @@ def _same_text(essays: Sequence[Essay], candidates: Sequence[Sequence[Scored]]) 
     bodies = {essay.id: essay.body for essay in essays}
     for essay, near in zip(essays, candidates, strict=True):
         for other in near:
-            if essay.id < other.id and other.wording >= WORTH_COMPARING:
-                if is_same_text(essay.body, bodies[other.id]):
-                    yield essay.id, other.id
+            worth_comparing = essay.id < other.id and other.wording >= WORTH_COMPARING
+            if worth_comparing and is_same_text(essay.body, bodies[other.id]):
+                yield essay.id, other.id

@@ -66,6 +66,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a home that may not be written, a full disk
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
 
 
 def _fail(sentence: str) -> None:

@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from embeddings.encoder import Progress as OnProgress
+from recommender.build_report import BuildReport
 from recommender.edition import Edition, EditionSummary
-from recommender.job import BuildReport
 from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation, Rules, list_limit
 
 _SHOWN_PROBLEMS = 10
+_WIDTH_OF_A_PIPE = 120
 _METRICS = ("curated_recall@5", "curated_recall@10", "curated_recall@50", "hit@10", "mrr", "ndcg@10")
 
 
@@ -56,24 +57,25 @@ class Bars:
 def print_build(report: BuildReport, to_stderr: bool) -> None:
     """The closing report of a build."""
     console = _console(to_stderr)
-    for title, lines in (("Problems", [str(p) for p in report.problems]), ("Remarks", list(report.remarks))):
+    pages, blurbs, counts = report.pages, report.blurbs, report.counts
+    for title, lines in (("Problems", [str(p) for p in pages.problems]), ("Remarks", list(pages.remarks))):
         _print_some(console, title, lines)
-    blurbs = report.blurbs
     for kind in ("ambiguous", "unmatched"):
         _print_some(console, f"{blurbs[kind]:,} {kind} related articles, such as", blurbs[f"{kind}_examples"])
     _print(console, f"\nEdition {report.edition}")
-    _print(console, f"  {report.essays:,} essays, {len(report.problems):,} problems{_passed_over(report.passed_over)}")
+    _print(
+        console, f"  {len(pages.essays):,} essays, {len(pages.problems):,} problems{_passed_over(pages.passed_over)}"
+    )
     rate = f" ({blurbs['joined'] / blurbs['total']:.1%})" if blurbs["total"] else ""
     _print(
         console,
         f"  {blurbs['total']:,} list entries: {blurbs['joined']:,} joined{rate}, {blurbs['ambiguous']:,} ambiguous, "
         f"{blurbs['unmatched']:,} unmatched",
     )
-    items = report.items
     _print(
         console,
-        f"  {items['near_duplicates']:,} near-duplicates, {items['categories_inferred']:,} categories inferred, "
-        f"{items['unmatched_blurbs']:,} blurbs without a page",
+        f"  {counts['near_duplicates']:,} near-duplicates, {counts['categories_inferred']:,} categories inferred, "
+        f"{counts['unmatched_blurbs']:,} blurbs without a page",
     )
     _print(console, f"  {report.encoded:,} texts encoded, {report.reused:,} reused")
     if report.changed is not None:
@@ -221,7 +223,8 @@ def _interval(interval: Sequence[float]) -> str:
 
 
 def _console(to_stderr: bool) -> Console:
-    width = None if sys.stdout.isatty() else 140
+    shown_on = sys.stderr if to_stderr else sys.stdout
+    width = None if shown_on.isatty() else _WIDTH_OF_A_PIPE
     return Console(stderr=to_stderr, markup=False, highlight=False, width=width)
 
 

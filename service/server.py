@@ -19,7 +19,7 @@ def run_server(settings: Settings, workers: int) -> None:
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"serving {settings.home} at http://{shown}:{port} (try http://{shown}:{port}/docs)", file=sys.stderr, flush=True)
+    print(f"serving {settings.home} at http://{shown}:{port} (to try it: /docs)", file=sys.stderr, flush=True)
     if workers == 1:
         config = uvicorn.Config(create_app(settings), log_level="warning")
         uvicorn.Server(config).run(sockets=[listener])

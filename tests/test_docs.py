@@ -22,7 +22,7 @@ def test_the_readme_lists_every_command() -> None:
 
 def test_the_readme_gives_every_setting_with_its_default() -> None:
     assert readme.settings_table() in README
-    assert [name for name, _, _ in documentation()][0] == "home"
+    assert next(name for name, _, _ in documentation()) == "home"
 
 
 def test_the_readmes_quality_table_is_made_from_the_stored_results() -> None:

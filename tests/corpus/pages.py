@@ -9,7 +9,7 @@ SECOND = (
     "turned by a falling weight, which a keeper wound up twice in a night."
 )
 LAST = (
-    "Every light now has its own rhythm, printed on the chart beside its name. A mate with a watch in his hand can tell "
+    "Every light now has its own rhythm, printed on the chart beside its name. A mate with a watch in hand can tell "
     "two towers apart before he sees either of them."
 )
 
@@ -69,7 +69,8 @@ HTML = f"""\
 <body><article><h1>How lighthouses learned to blink</h1>
 <p>{FIRST}</p><h2>A lamp that hides</h2><p>{SECOND}</p><p>{LAST}</p></article>
 <aside class="related"><h2>Related Articles</h2><ul>
-<li><a href="/buoys">Barrels on a chain</a><p>{BLURB_TEXTS[0]}</p><time datetime="2025-01-14">January 14, 2025</time></li>
+<li><a href="/buoys">Barrels on a chain</a><p>{BLURB_TEXTS[0]}</p>
+<time datetime="2025-01-14">January 14, 2025</time></li>
 </ul></aside></body></html>
 """
 

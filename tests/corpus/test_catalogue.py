@@ -148,6 +148,37 @@ def test_a_category_is_not_inferred_from_one_blurb_or_from_blurbs_that_differ(sh
     assert (page.category, page.category_inferred) == (None, False)
 
 
+def shown_under(*categories: str | None, own_list: tuple[str, ...] = ()) -> Essay:
+    """The essay "bells", shown by one page under each category, after its own list has shown others."""
+    bells = essay(
+        "bells", url="/bells", blurbs=tuple(Blurb("bells", n, c, f"Text {n}.") for n, c in enumerate(own_list))
+    )
+    pages = [
+        essay(f"page{number}", blurbs=(Blurb(f"page{number}", 1, shown, "Fog.", url="/bells"),))
+        for number, shown in enumerate(categories)
+    ]
+    return build_catalogue([bells, *pages]).essays[0]
+
+
+@pytest.mark.parametrize(
+    ("shown", "own_list", "category"),
+    [
+        (("Sea",), (), "Sea"),
+        (("Sea", "Sea", None), (), "Sea"),
+        (("Sea",), ("Land", "Land"), "Sea"),
+        ((None,), ("Land", "Land"), "Land"),
+        (("Sea", "Land"), (), None),
+        (("Sea", "Land"), ("Land", "Land"), None),
+    ],
+)
+def test_the_category_under_which_other_pages_show_an_essay_goes_before_that_of_its_own_list(
+    shown: tuple[str | None, ...], own_list: tuple[str, ...], category: str | None
+) -> None:
+    bells = shown_under(*shown, own_list=own_list)
+
+    assert (bells.category, bells.category_inferred) == (category, category is not None)
+
+
 def test_a_category_that_the_page_states_is_kept() -> None:
     page = categorised("Sea", "Sea", own="Land")
 

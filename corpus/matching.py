@@ -1,7 +1,8 @@
 """A blurb -> the essay it stands for.
 
-Tried in order: its URL; its standfirst to the letter; its standfirst normalised (case, spaces, dashes, quotes);
-its title; the last part of its URL as the id of an essay that has no URL; its standfirst closely. Never by meaning.
+Tried in order: its URL; its standfirst to the letter; its standfirst normalised (case, spaces, dashes, quotes); its
+title; the last part of its URL as the id of an essay that has no URL; its standfirst closely. Never by meaning. A link
+to another site's host is followed by its URL and standfirst only.
 Two dates that differ never join: on a site many essays share a standfirst, and a wrong join is worse than none.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
@@ -72,7 +73,9 @@ class Matcher:
     def __init__(self, essays: Sequence[Essay], shown: Iterable[str] = ()) -> None:
         self._shown = {normalise(text) for text in shown}
         self._essays = {essay.id: essay for essay in essays}
-        self._by_url = _index(essays, lambda e: _url_keys(e.url))
+        addresses = {essay.id: _address(essay.url) for essay in essays}
+        self._hosts = {address.host for address in addresses.values() if address and address.host}
+        self._by_url = _index(essays, lambda e: address.keys() if (address := addresses[e.id]) else [])
         self._by_slug = _index(essays, lambda e: [] if e.url else [e.id])
         self._by_title = _index(essays, lambda e: [normalise(e.title)] if e.title else [])
         self._by_standfirst = _index(essays, lambda e: [e.standfirst] if e.standfirst else [])
@@ -81,17 +84,18 @@ class Matcher:
 
     def match(self, blurb: Blurb) -> Match:
         """The essay that the blurb stands for, or why none is named."""
+        address = _address(blurb.url)
+        ours = address is None or self._is_ours(address.host)
         attempts: tuple[tuple[How, tuple[str, ...]], ...] = (
-            ("url", self._found(self._by_url, _url_keys(blurb.url))),
-            ("exact", self._found(self._by_standfirst, [blurb.text or ""])),
-            ("normalised", self._found(self._by_normalised, [normalise(blurb.text or "")])),
-            ("title", self._found(self._by_title, [normalise(blurb.title or "")])),
-            ("slug", self._found(self._by_slug, _slugs(blurb.url))),
+            ("url", self._found(address.keys() if ours else [address.key]) if address else ()),
+            ("exact", self._by_standfirst.get(blurb.text or "", ())),
+            ("normalised", self._by_normalised.get(normalise(blurb.text or ""), ())),
+            ("title", self._by_title.get(normalise(blurb.title or ""), ()) if ours else ()),
+            ("slug", self._by_slug.get(address.slug, ()) if address and ours else ()),
         )
-        for how, found in attempts:
-            if found:
-                return self._decide(blurb, how, found)
-        return self._match_closely(blurb)
+        decided = [self._decide(blurb, how, found) for how, found in attempts if found]
+        joined = [match for match in decided if match.joined]
+        return (joined or decided or [self._match_closely(blurb)])[0]
 
     def match_reference(self, reference: str, source: str, position: int) -> Match:
         """The essay that an id, a URL or a title names in a list of references.
@@ -104,8 +108,12 @@ class Matcher:
         found = self.match(shown if _is_url(reference) else Blurb(source, position, title=reference))
         return replace(found, blurb=shown)
 
-    def _found(self, index: Mapping[str, tuple[str, ...]], keys: Iterable[str]) -> tuple[str, ...]:
-        return next((index[key] for key in keys if key and key in index), ())
+    def _is_ours(self, host: str) -> bool:
+        """Whether a link may lead to this site: to one of its hosts, to none, or to any where no page states its own."""
+        return not host or not self._hosts or host in self._hosts
+
+    def _found(self, keys: Sequence[str]) -> tuple[str, ...]:
+        return next((self._by_url[key] for key in keys if key in self._by_url), ())
 
     def _decide(self, blurb: Blurb, how: How, found: tuple[str, ...]) -> Match:
         """One essay of those found, when only one is left after setting aside the page itself and other dates."""
@@ -117,7 +125,7 @@ class Matcher:
         chosen = dated or agreeing
         if len(chosen) == 1:
             return Match(blurb, how, chosen[0])
-        return Match(blurb, "ambiguous", candidates=chosen or others)
+        return Match(blurb, "ambiguous", candidates=chosen or others or found)
 
     def _date_agrees(self, blurb: Blurb, ident: str) -> bool:
         published = self._essays[ident].published
@@ -184,27 +192,39 @@ def _is_url(text: str) -> bool:
     return text.startswith(("/", "http://", "https://"))
 
 
-def _url_keys(url: str | None) -> list[str]:
-    """What two spellings of one address share: host and path without scheme, `www.`, last slash or fragment.
-
-    A site-relative address has the path alone, so an absolute one has two keys: with its host, and without.
-    """
-    parts = _parts(url)
-    if parts is None:
-        return []
-    path = re.sub(r"(/index\.html?|/)$", "", parts.path) + (f"?{parts.query}" if parts.query else "")
-    host = (parts.hostname or "").removeprefix("www.")
-    return [host + path, path] if host else [path]
-
-
-def _slugs(url: str | None) -> list[str]:
-    """The last part of an address's path."""
-    parts = _parts(url)
-    return [parts.path.rstrip("/").rpartition("/")[2]] if parts else []
-
-
-def _parts(url: str | None) -> SplitResult | None:
+def _address(url: str | None) -> "_Address | None":
     try:
-        return urlsplit(url) if url and _is_url(url) else None
+        parts = urlsplit(url) if url and _is_url(url) else None
+        host = parts.hostname or "" if parts else ""
     except ValueError:  # a page may write anything in a link, `http://[` too
         return None
+    if parts is None:
+        return None
+    path = re.sub(r"(/index\.html?|/)$", "", parts.path)
+    return _Address(host.removeprefix("www."), path, f"?{parts.query}" if parts.query else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """What two spellings of one URL share: host and path without scheme, `www.`, last slash or fragment.
+
+    A site-relative URL has no host.
+    """
+
+    host: str
+    path: str
+    query: str
+
+    @property
+    def key(self) -> str:
+        """Under which an essay is looked for."""
+        return f"{self.host}{self.path}{self.query}"
+
+    @property
+    def slug(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    def keys(self) -> list[str]:
+        """Under which an essay is found: with its host, and as a page of its own site writes it."""
+        return [key for key in dict.fromkeys([self.key, f"{self.path}{self.query}"]) if key]

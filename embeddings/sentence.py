@@ -29,6 +29,7 @@ _PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128
 never imported."""
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_CONFIGS = ("modules.json", "config.json")
 _BATCH = 32
 
 
@@ -133,10 +134,13 @@ def _find_folder(name: str) -> Path:
 
 
 def _weights_file(folder: Path) -> Path:
-    for path in (*(folder / name for name in _WEIGHTS), *sorted(folder.rglob("*.safetensors"))):
-        if path.is_file():
+    """The model's weights, in the folder or, as some models have them, in a module's own folder one level down."""
+    for path in (*(folder / name for name in _WEIGHTS), *sorted(folder.glob("*/model.safetensors"))):
+        if path.is_file() and any((folder / name).is_file() for name in _CONFIGS):
             return path
-    raise EncoderError(f"no weights in {folder}: a model folder holds a model.safetensors")
+    raise EncoderError(
+        f"no model in {folder}: a model folder holds {' or '.join(_CONFIGS)}, and weights in model.safetensors"
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -63,6 +63,21 @@ def test_an_address_that_is_none_joins_nothing_and_breaks_nothing(url: str) -> N
     assert Matcher([essay("a")]).match_reference(url, "page", 1).how == "unmatched"
 
 
+def test_an_address_on_another_host_does_not_join_by_its_path_title_or_last_part() -> None:
+    site = (essay("bells", title="Bells"), essay("home", url="https://example.org/home"))
+    for url in ("https://elsewhere.org/home", "https://elsewhere.org/bells"):
+        blurb = Blurb("page", 1, title="Bells", url=url)
+
+        assert match(blurb, *site) == Match(blurb, "unmatched")
+
+
+def test_a_standfirst_of_another_date_does_not_hide_one_of_the_right_date() -> None:
+    blurb = Blurb("page", 1, text=BELLS, published=JUNE)
+    site = (essay("a", standfirst=BELLS, published=MAY), essay("b", standfirst=BELLS.upper(), published=JUNE))
+
+    assert match(blurb, *site) == joined("normalised", blurb, target="b")
+
+
 def test_an_address_goes_before_everything_that_the_blurb_says() -> None:
     blurb = Blurb("page", 1, text=LONG, published=JUNE, url="/bells", title="Barrels")
     essays = (essay("bells", url="/bells", published=MAY), essay("b", standfirst=LONG, published=JUNE, title="Barrels"))

@@ -102,13 +102,17 @@ def test_a_model_that_is_not_there_is_refused_with_what_could_be_given(name: str
         SentenceEncoder(name)
 
 
-def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=f"no weights in {tmp_path}: a model folder holds a model.safetensors"):
+@pytest.mark.parametrize("files", [(), ("config.json",), ("model.safetensors",)])
+def test_a_folder_that_is_no_models_is_refused(files: tuple[str, ...], tmp_path: Path) -> None:
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(EncoderError, match=rf"no model in {tmp_path}: .* weights in model\.safetensors"):
         SentenceEncoder(str(tmp_path))
 
 
 def test_weights_that_cannot_be_loaded_are_refused_when_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    (tmp_path / "config.json").write_text("{}")
 
     encoder = SentenceEncoder(str(tmp_path))
 

@@ -63,7 +63,7 @@ wheel: setup
 	build/wheel-env/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	build/wheel-env/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
 	root=$$PWD && cd build && $$root/build/wheel-env/bin/related build $$root/examples --home wheel-home --quiet
-	root=$$PWD && cd build && $$root/build/wheel-env/bin/related export --home wheel-home --k 1 | head -n 1
+	root=$$PWD && cd build && $$root/build/wheel-env/bin/related show harrison-h4 --home wheel-home
 	rm -rf build/wheel-env build/wheel-home
 
 build: setup

@@ -32,9 +32,19 @@ class Dataset:
     sha256: str
 
 
+def available() -> list[str]:
+    """The names of all corpora at hand."""
+    return sorted({path.name for folder in FOLDERS if folder.is_dir() for path in folder.iterdir() if is_corpus(path)})
+
+
+def is_corpus(folder: Path) -> bool:
+    """Whether a folder holds a corpus."""
+    return (folder / "articles.jsonl.gz").is_file() and (folder / "related.jsonl.gz").is_file()
+
+
 def load(name: str) -> Dataset:
-    """The corpus of this name. Raises NoDataset."""
-    folder = next((f / name for f in FOLDERS if (f / name / "articles.jsonl.gz").is_file()), None)
+    """The corpus of this name, or in this folder. Raises NoDataset."""
+    folder = next((folder for folder in (*(f / name for f in FOLDERS), Path(name)) if is_corpus(folder)), None)
     if folder is None:
         raise NoDataset(
             f"no corpus {name!r} in ../shared/corpora or benchmarks/corpora; "
@@ -45,7 +55,7 @@ def load(name: str) -> Dataset:
         related = {record["id"]: tuple(record["related"]) for record in map(json.loads, lines)}
     pages = list(read_records(articles))
     return Dataset(
-        name=name,
+        name=folder.name,
         essays=tuple(replace(p, related=related.get(p.id, ())) for p in pages if isinstance(p, Essay)),
         problems=tuple(p for p in pages if isinstance(p, PageProblem)),
         sha256=hashlib.sha256(articles.read_bytes() + lists.read_bytes()).hexdigest(),

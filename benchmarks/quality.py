@@ -1,10 +1,10 @@
 """How well editors' lists are found again, beside what a site could do without us.
 
-usage: python -m benchmarks.quality [--home DIR] [--out DIR] [--floor RATIO] CORPUS...
+usage: python -m benchmarks.quality [--home DIR] [--out DIR] [--floor RATIO] [CORPUS...]
 
-Protocol "cold": all lists are hidden from every signal. Writes quality.json and quality.md, with the data's digests and
-the versions, into --out. Ends with 1 when, on any corpus, our recall@10 is under --floor times the best of TF-IDF,
-BM25 and dense alone in the same run.
+CORPUS is a name or a folder (see datasets.py); without one, every corpus at hand. Protocol "cold": all lists are hidden
+from every signal. Writes quality.json and quality.md, with the data's digests and the versions, into --out. Ends with 1
+when, on any corpus, our recall@10 is under --floor times the best of TF-IDF, BM25 and dense alone in the same run.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import Dataset, NoDataset, load
+from benchmarks.datasets import Dataset, NoDataset, available, load
 from corpus.catalogue import build_catalogue
 from embeddings.cache import open_cache
 from embeddings.encoder import Encoder
@@ -35,14 +35,14 @@ METRICS = ("curated_recall@5", "curated_recall@10", "curated_recall@50", "hit@10
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpora", nargs="+")
+    parser.add_argument("corpora", nargs="*")
     parser.add_argument("--home", type=Path, default=Path("data"), help="where the vector cache is kept")
     parser.add_argument("--out", type=Path, help="write quality.json and quality.md here")
     parser.add_argument("--floor", type=float, default=1.05)
     options = parser.parse_args()
     encoder = SentenceEncoder()
     try:
-        datasets = [load(name) for name in options.corpora]
+        datasets = [load(name) for name in options.corpora or available()]
     except NoDataset as error:
         print(f"quality: {error}", file=sys.stderr)
         return 1

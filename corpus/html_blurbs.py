@@ -10,7 +10,7 @@ from lxml.html import HtmlElement, fragment_fromstring
 
 from corpus.essay import Blurb
 from corpus.html_metadata import MAX_LABEL_CHARS, is_category_label
-from corpus.html_tree import HEADING_TAGS, SILENT_TAGS, Run, class_words, text_of, text_runs
+from corpus.html_tree import HEADING_TAGS, Run, class_words, text_of, text_runs
 from corpus.page_parts import day_stated, fold, reading_minutes, site_url, split_off_date
 
 MAX_REMARKS = 5  # on one list: where all links lead nowhere, a few examples say so
@@ -181,7 +181,7 @@ class _Card:
         for element in list(self.root.iterdescendants()):
             is_byline = element.tag not in ("a", "article", "li") and not _BYLINE_WORDS.isdisjoint(class_words(element))
             is_needed = bool(_headings(element)) or link in list(element.iter("a"))
-            if (element.tag in SILENT_TAGS or element.tag == "button" or is_byline) and not is_needed:
+            if (element.tag == "button" or is_byline) and not is_needed:
                 element.drop_tree()
 
     def _take_title(self, link: HtmlElement | None) -> str | None:

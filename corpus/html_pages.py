@@ -7,14 +7,12 @@ in a <figure>, headings outside of <article>, sections whose id reads like navig
 two equal lines, and makes one line of a page of under 250 characters (tests/corpus/test_html_pages.py has them all).
 """
 
-import copy
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from lxml import etree
 from lxml.html import HtmlElement
 
 from corpus.essay import Block, Essay, PageRejected
@@ -36,7 +34,7 @@ _FURNITURE_WORDS = frozenset(
     "nav newsletter pager pagination promo promotion related respond share sharing sidebar signup skip social "
     "sponsor sponsored subscribe subscription tags toc".split()
 )
-_FLOW_TAGS = frozenset("blockquote dd dl dt figure li ol p pre table tbody td tfoot th thead tr ul".split())
+_FLOW_TAGS = frozenset("blockquote dd dl dt figure li ol p pre table tbody tfoot thead tr ul".split())
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _PROMO = re.compile(r"([^:–—-]{4,30})\s*[:–—-]\s*(?=\S)")
 
@@ -100,11 +98,11 @@ def _body(tree: HtmlElement) -> list[Run]:
     protected = _holders(picked or _plain_runs(tree))
     runs = list(text_runs(tree, lambda element: element not in protected and _is_furniture(element)))
     runs = [run for run in runs if not is_furniture(run.text) and not _is_promo(run)]
-    voters = [run for run in runs if _letters(run.text) in picks]
-    place = _common_holder(voters) if voters else _likely_place(tree)
-    runs = [run for run in runs if run.owner is place or any(above is place for above in run.owner.iterancestors())]
     runs = [run for run in runs if run.rank or not run.is_link or _letters(run.text) in picks]
-    return _without_share_names(_from_first_to_last(runs, picks) if voters else runs)
+    if any(_letters(run.text) in picks for run in runs):
+        return _without_share_names(_from_first_to_last(runs, picks))
+    place = _likely_place(tree)
+    return _without_share_names([run for run in runs if place in (run.owner, *run.owner.iterancestors())])
 
 
 def _plain_runs(tree: HtmlElement) -> list[Run]:
@@ -121,9 +119,8 @@ def _picked_lines(tree: HtmlElement) -> frozenset[str]:
     from trafilatura.settings import Document
 
     _silence(logging.getLogger("trafilatura"))
-    page = _prepared(tree)
-    try:
-        document = bare_extraction(page, fast=True, include_comments=False, deduplicate=False)
+    try:  # of a copy: given a tree, it makes one
+        document = bare_extraction(tree, fast=True, include_comments=False)
     except Exception:  # whatever its heuristics trip over, the page can be read without them
         return frozenset()
     if not isinstance(document, Document) or not document.text or len(document.text) < MIN_PICKED_CHARS:
@@ -138,17 +135,6 @@ def _silence(logger: logging.Logger) -> None:
         logger.addHandler(logging.NullHandler())
 
 
-def _prepared(tree: HtmlElement) -> HtmlElement:
-    """A copy of the page without what makes trafilatura lose parts of an essay."""
-    page = copy.deepcopy(tree)
-    etree.strip_tags(page, "time")
-    etree.strip_elements(page, "script", "style", "noscript", "template", with_tail=False)
-    for figure in page.iter("figure"):
-        if figure.find(".//blockquote") is not None:
-            figure.tag = "div"
-    return page
-
-
 def _holders(picked: Sequence[Run]) -> frozenset[HtmlElement]:
     """The elements that hold more than half of the essay's text: whatever they are called, they are no furniture."""
     weights: Counter[HtmlElement] = Counter()
@@ -157,14 +143,6 @@ def _holders(picked: Sequence[Run]) -> frozenset[HtmlElement]:
             weights[element] += len(run.text)
     half = sum(len(run.text) for run in picked) / 2
     return frozenset(element for element, weight in weights.items() if weight > half)
-
-
-def _common_holder(runs: Sequence[Run]) -> HtmlElement:
-    """The innermost element that all runs stand in; their own paragraphs and lists are none."""
-    holders = [_flow_parent(run.owner) for run in runs]
-    paths = [[holder, *holder.iterancestors()] for holder in holders]
-    common = set(paths[0]).intersection(*paths[1:])
-    return next(element for element in paths[0] if element in common)
 
 
 def _likely_place(tree: HtmlElement) -> HtmlElement:

@@ -26,7 +26,7 @@ has about 350."""
 CARD_CHARS = 1000  # no entry of a list is longer
 
 _BOX_TAGS = frozenset({"article", "div", "dl", "ol", "section", "table", "ul"})
-_TOO_WIDE = frozenset({"article", "body", "html", "main"})  # never a list's own section
+_TOO_WIDE = frozenset({"article", "body", "html", "main"})  # never the wrapping of a heading alone
 _HEADING_OWNERS = HEADING_TAGS | frozenset(
     "article aside body center dt div footer header legend main nav p section summary".split()
 )
@@ -43,12 +43,11 @@ class CuratedList:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A list found by its heading. It is one element (`whole`), or the heading and the siblings after it."""
+    """A list found by its heading: the element that holds the heading alone, and those after it that are the list."""
 
     heading: HtmlElement
     title: str
     parts: list[HtmlElement]
-    whole: bool
 
 
 def cut_related(tree: HtmlElement, ident: str, selector: str | None) -> CuratedList:
@@ -71,7 +70,8 @@ def cut_related(tree: HtmlElement, ident: str, selector: str | None) -> CuratedL
     for section in others:
         if not _is_attached(section.heading, tree):
             continue
-        parts = _cut_section(section)
+        _cut(section.parts, with_tails=True)
+        parts = section.parts[1:]
         if blurbs or chosen:
             remarks += [f"another list, {section.title!r}, was left out"] if _has_text(parts) else []
         else:
@@ -113,15 +113,6 @@ def _drop_headings_of(chosen: Sequence[HtmlElement], sections: list[_Section]) -
     return others
 
 
-def _cut_section(section: _Section) -> list[HtmlElement]:
-    """Take a list out of the tree; its elements without the heading are returned."""
-    _cut(section.parts, with_tails=not section.whole)
-    if section.heading.getparent() is None:
-        return section.parts[1:]
-    section.heading.drop_tree()
-    return section.parts
-
-
 def _cut(parts: Sequence[HtmlElement], with_tails: bool) -> None:
     """Take elements out of their tree, with or without the loose text after each."""
     for part in parts:
@@ -157,25 +148,17 @@ def _wrap_loose_text(run: Run) -> HtmlElement:
 
 
 def _section(heading: HtmlElement, run: Run) -> _Section | None:
-    """What belongs to a heading: its section, if little else is in it, or what follows up to the next such heading.
+    """A heading and what follows it up to the next one of its rank, in the section or box that it stands in.
 
     None when a paragraph of an essay follows: then the heading is the essay's own.
     """
-    rank = run.rank or _PLAIN_RANK
     top = heading
-    while _may_hold(top.getparent()) and not _says_more(top.getparent(), run.text):
+    while top.getparent().tag not in _TOO_WIDE and not _says_more(top.getparent(), run.text):
         top = top.getparent()
-    parent = top.getparent()
-    if _may_hold(parent) and _begins(parent, top) and _is_one_list(parent, heading, rank):
-        return _Section(heading, run.text, [parent], whole=True)
-    following = list(_following(top, rank))
+    following = list(_following(top, run.rank or _PLAIN_RANK))
     if not following and top.getnext() is not None and _is_essay_text(top.getnext(), after=top):
         return None
-    return _Section(heading, run.text, [top, *following], whole=False)
-
-
-def _may_hold(parent: HtmlElement | None) -> bool:
-    return parent is not None and parent.tag not in _TOO_WIDE
+    return _Section(heading, run.text, [top, *following])
 
 
 def _following(top: HtmlElement, rank: int) -> Iterator[HtmlElement]:
@@ -192,20 +175,16 @@ def _following(top: HtmlElement, rank: int) -> Iterator[HtmlElement]:
 
 def _is_essay_text(sibling: HtmlElement, after: HtmlElement) -> bool:
     """Whether an element among a list's is the essay going on. The text of an entry may follow its linked title."""
-    is_plain = sibling.tag == "p" and sibling.find(".//a") is None
-    if is_plain and (after.tag in _BOX_TAGS or not _has_link(after)):
-        return len(text_of(sibling, PARAGRAPH_CHARS)) > PARAGRAPH_CHARS
-    return _has_essay_text(sibling, sibling.getparent())
+    is_no_blurb = sibling.tag == "p" and (after.tag in _BOX_TAGS or not _has_link(after))
+    limit = PARAGRAPH_CHARS if is_no_blurb else ESSAY_CHARS
+    return any(
+        len(run.text) > limit and run.linked * 3 < len(run.text) and not _is_in_card(run.owner, sibling.getparent())
+        for run in text_runs(sibling)
+    )
 
 
 def _has_link(element: HtmlElement) -> bool:
     return element.tag == "a" or element.find(".//a") is not None
-
-
-def _is_one_list(parent: HtmlElement, heading: HtmlElement, rank: int) -> bool:
-    """Whether an element holds this heading's list and little else: no heading of the same rank, no essay."""
-    others = (other for other in parent.iter(*HEADING_TAGS) if other is not heading)
-    return not any(_closes(other, rank, parent) for other in others) and not _has_essay_text(parent, parent)
 
 
 def _closes(heading: HtmlElement, rank: int, around: HtmlElement) -> bool:
@@ -233,24 +212,9 @@ def _has_twin(element: HtmlElement) -> bool:
     return any(e is not None and (e.tag, e.get("class")) == (element.tag, element.get("class")) for e in beside)
 
 
-def _has_essay_text(element: HtmlElement, around: HtmlElement) -> bool:
-    """Whether an element holds a stretch of text that no list would have, outside of the entries of one."""
-    return any(
-        len(run.text) > ESSAY_CHARS and run.linked * 3 < len(run.text) and not _is_in_card(run.owner, around)
-        for run in text_runs(element)
-    )
-
-
 def _says_more(element: HtmlElement, text: str) -> bool:
     """Whether an element has other text than this."""
     return text_of(element, len(text)) != text
-
-
-def _begins(parent: HtmlElement, child: HtmlElement) -> bool:
-    """Whether there is no text before the child in its parent."""
-    earlier = list(child.itersiblings(preceding=True))
-    loose = [parent.text, *(sibling.tail for sibling in earlier)]
-    return not any(text and not text.isspace() for text in loose) and not _has_text(earlier)
 
 
 def _overlap(parts: Sequence[HtmlElement], chosen: Sequence[HtmlElement]) -> bool:

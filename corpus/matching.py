@@ -109,7 +109,7 @@ class Matcher:
         return replace(found, blurb=shown)
 
     def _is_ours(self, host: str) -> bool:
-        """Whether a link may lead to this site: to one of its hosts, to none, or to any where no page states its own."""
+        """Whether a link may be to this site: to one of its hosts, to none, or to any when no page states its own."""
         return not host or not self._hosts or host in self._hosts
 
     def _found(self, keys: Sequence[str]) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ def test_a_page_becomes_the_record_beside_it(case: Path) -> None:
         ("<p>AT&amp;amp;T &lt;b&gt; caf&eacute;&nbsp;&#8212; x</p>", ["AT&amp;T <b> café — x"]),
         ("<p class='meta wide'>" + SECOND[:120] + "</p>", [SECOND[:120]]),
         ("<p>X</p>", ["X"]),
+        ("Loose <div class='ad'>Buy!</div> and <b class='ad'>looser</b>", ["Loose", "and looser"]),
     ],
 )
 @pytest.mark.parametrize(
@@ -115,6 +116,10 @@ def test_an_essay_keeps_what_trafilatura_leaves_out(between: str, expected: list
     [
         "<div class='share'><a href='/f'>Facebook</a> <a href='/x'>X</a></div>",
         "<p>Facebook X Reddit Email</p>",
+        "<p>Facebook</p><p>X</p>",
+        "<p>Share</p><p>Facebook</p><p>X</p>",
+        f"<div class='author-bio'>{THIRD}</div>",
+        "<p aria-hidden='true'>Not read out.</p><span class='caption'>A caption.</span>",
         "<ul><li>Facebook</li><li>X</li><li>Reddit</li></ul>",
         "<p>ADVERTISEMENT</p>",
         "<div class='ad-slot'><p>Buy a boat.</p></div>",
@@ -140,6 +145,54 @@ def test_a_short_essay_is_read_without_the_navigation_and_the_footer_around_it()
     assert essay.blocks == (Block("heading", "Head"), Block("paragraph", "Two lines."), Block("paragraph", "No more."))
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<p>See <a href='/a'>this one</a>.</p><p><a href='/b'>Back</a></p>", ["See this one."]),
+        ("<div>Our motto</div><article><p>Short.</p></article>", ["Short."]),
+        ("<article></article><div>Our motto</div><main><p>Short.</p></main>", ["Short."]),
+        ("<div>Our motto</div><div role='main'><p>Short.</p></div>", ["Short."]),
+        ("<header><p>Our motto</p></header><p>Short.</p>", ["Short."]),
+    ],
+)
+def test_a_short_essay_is_read_where_the_page_marks_its_place(body: str, expected: list[str]) -> None:
+    assert texts(parse(f"<body>{body}</body>")) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f"<div><h2>Head</h2></div><div><p>{FIRST}</p></div><p>{SECOND}</p>", ["Head", FIRST, SECOND]),
+        (f"<p>{FIRST}</p><p>{SECOND}</p><div>Typeset by hand.</div><div>On paper.</div>", [FIRST, SECOND]),
+        (f"<div>A site of essays.</div><p>{FIRST}</p><p>{SECOND}</p><p>X</p>", [FIRST, SECOND, "X"]),
+        (f"<p>X</p><p>{FIRST}</p><p>{SECOND}</p>", ["X", FIRST, SECOND]),
+        (f"<header><p>{THIRD}</p></header><p>{FIRST}</p><p>{SECOND}</p>", [FIRST, SECOND]),
+        (
+            f"<table><tr><td><a href='/'>Home</a><br><a href='/e'>Essays</a><td>{FIRST}<br><br>{SECOND}</table>",
+            [FIRST, SECOND],
+        ),
+    ],
+)
+def test_an_essay_begins_and_ends_with_its_own_lines(body: str, expected: list[str]) -> None:
+    assert texts(parse(f"<body>{body}</body>")) == expected
+
+
+def test_a_page_of_very_many_elements_is_read_without_trafilatura(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr("corpus.html_pages.MAX_ELEMENTS", 1_000)
+    monkeypatch.setattr("trafilatura.bare_extraction", lambda *args, **options: calls.append(args))
+
+    essay = parse(page(f"<p>{FIRST}</p><p>{'<b>x</b>' * 1_000}</p>"))
+
+    assert (texts(essay), calls) == ([FIRST, "x" * 1_000], [])
+
+
+def test_the_title_is_no_block_wherever_it_stands() -> None:
+    essay = parse(page(f"<p>Photographs by Ann.</p><h1>The Log</h1><p>{FIRST}</p><h1>Part one</h1><p>{SECOND}</p>"))
+
+    assert texts(essay) == ["Photographs by Ann.", FIRST, "Part one", SECOND]
+
+
 def test_title_standfirst_and_byline_at_the_start_of_the_body_are_not_blocks() -> None:
     head = "<meta name='description' content='How fast it went.'><meta name='author' content='Ines Halloran'>"
     lines = "<p>How fast it went.</p><p>By Ines Halloran</p><p>July 5, 2025 · 3 min read</p><p>A log.</p>"
@@ -163,11 +216,15 @@ def test_an_essay_is_read_even_where_trafilatura_fails(monkeypatch: pytest.Monke
 
 
 def test_reading_a_page_writes_nothing_on_standard_error() -> None:
-    code = "from corpus.html_pages import parse_html_page; parse_html_page('<p>a</p><p>b</p>', 'a', 'a', None)"
+    code = (
+        "from corpus.html_pages import *\n"
+        "try: parse_html_page('<nav>a</nav>', 'a', 'a', None)\n"
+        "except PageRejected as error: print(error)"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert (done.stdout, done.stderr) == ("", "")
+    assert (done.stdout, done.stderr) == (f"{NO_PARAGRAPH}\n", "")
 
 
 def test_the_module_does_not_load_trafilatura_before_a_page_is_read() -> None:
@@ -189,7 +246,8 @@ LISTS = {
     f"<li><a href='/dial#top'>The Dial</a><p>{BLURB_2}</p></ul>",
     "bold line": f"<p><b>Related:</b></p><ul><li><a href='/lead/'>The Lead</a> — {BLURB_1} (July 5, 2025)</li>"
     f"<li><a href='/dial'>The Dial</a>: {BLURB_2}</li></ul>",
-    "bare bold": f"<strong>See also</strong><ul><li><a href='/lead/'>The Lead</a><br>{BLURB_1}<br>July 5, 2025</li>"
+    "bare bold": "<strong><em>See also</em></strong>"
+    f"<ul><li><a href='/lead/'>The Lead</a><br>{BLURB_1}<br>July 5, 2025</li>"
     f"<li><a href='/dial'>The Dial</a><br>{BLURB_2}</li></ul>",
     "loose text": f"Further reading<ul><li><a href='/lead/'>The Lead</a><p>{BLURB_1}</p><p>July 5, 2025</p></li>"
     f"<li><a href='/dial'>The Dial</a><p>{BLURB_2}</p></li></ul>",
@@ -198,7 +256,8 @@ LISTS = {
     f"<div class='card'><h3><a href='/dial'>The Dial</a></h3><p class='author'>By X</p><p>{BLURB_2}</p></div></div>"
     "<a href='/all'>See all</a></section>",
     "cards with a button": f"<h2>Read next</h2><div class='c'><h2>The Lead</h2><p>{BLURB_1}</p><p>July 5, 2025</p>"
-    f"<a href='/lead/'>Read more</a></div><div class='c'><h2>The Dial</h2><p>{BLURB_2}</p><a href='/dial'>Read more</a></div>",
+    "<a href='/lead/'>Read more</a></div>"
+    f"<div class='c'><h2>The Dial</h2><p>{BLURB_2}</p><a href='/dial'>Read more</a></div>",
     "whole card a link": "<aside><h3>You may also like</h3>"
     f"<a href='/lead/'><h4>The Lead</h4><p>{BLURB_1}</p><time datetime='2025-07-05'>last week</time></a>"
     f"<a href='/dial'><div class='card-title'>The Dial</div><p>{BLURB_2}</p><span>4 min read</span></a></aside>",
@@ -237,10 +296,11 @@ def test_each_heading_of_a_list_is_known_in_any_case_with_or_without_a_colon(hea
         "<div class='mine'><h3>The Lead</h3><a href='/lead/'>Read more</a></div>",
         "<h2>Related Articles</h2><ul class='mine'><li><a href='/lead/'>The Lead</a></ul>",
         "<h2>Related Articles</h2><a class='mine' href='/lead/'>The Lead</a>",
+        "<div class='mine'><div class='mine'><a class='mine' href='/lead/'>The Lead</a></div></div>",
         "<h2 class='mine'>Related Articles</h2><ul><li><a href='/lead/'>The Lead</a></ul>",
         "<h2>Related Articles</h2><ul class='not mentioned'><li><a href='/lead/'>The Lead</a></ul>",
     ],
-    ids=["list", "card", "list below its heading", "entry", "heading only", "nothing"],
+    ids=["list", "card", "list below its heading", "entry", "each of its elements", "heading only", "nothing"],
 )
 def test_a_selector_finds_the_list_or_leaves_it_to_the_heading(markup: str) -> None:
     essay = essay_with(markup, selector=".mine")
@@ -248,6 +308,14 @@ def test_a_selector_finds_the_list_or_leaves_it_to_the_heading(markup: str) -> N
     assert essay.blurbs == (Blurb("log", 1, url="https://sea.example/lead/", title="The Lead"),)
     assert texts(essay) == [FIRST, SECOND, THIRD]
     assert essay.remarks == ()
+
+
+def test_text_after_a_selected_list_and_its_heading_stays() -> None:
+    markup = "<div><h2>Related</h2> Between. <ul class='mine'><li><a href='/a'>A</a></ul> After.</div>"
+
+    essay = essay_with(markup, "amid", ".mine")
+
+    assert texts(essay) == [FIRST, SECOND, "Between. After.", THIRD]
 
 
 def test_of_several_lists_the_first_is_the_curated_one_and_all_are_cut() -> None:
@@ -280,6 +348,7 @@ def test_entries_have_the_fields_that_they_show() -> None:
     essay = essay_with(
         "<h2>Related</h2><ul>"
         "<li><a class='tag' href='/cat'>Maps</a> <a href='https://x.example/1'>One</a> <span>June 1, 2020</span>"
+        "<li><a rel='category' href='/cat'>Sea</a> <a rel='author' href='/ann'>Ann</a> <a href='/2'>Two</a>"
         f"<li><span class='entry-category'>Clocks</span><p>{BLURB_2}</p>"
         "<li><a href='/pic'><img src='p.png' alt='A picture'></a>"
         "<li><a href='mailto:x@x.example'>Write to us</a>"
@@ -289,11 +358,94 @@ def test_entries_have_the_fields_that_they_show() -> None:
 
     assert essay.blurbs == (
         Blurb("log", 1, "Maps", None, date(2020, 6, 1), "https://x.example/1", "One"),
-        Blurb("log", 2, "Clocks", BLURB_2),
-        Blurb("log", 3, url="https://sea.example/pic"),
-        Blurb("log", 4, title="Write to us"),
+        Blurb("log", 2, "Sea", "Ann", None, "https://sea.example/2", "Two"),
+        Blurb("log", 3, "Clocks", BLURB_2),
+        Blurb("log", 4, url="https://sea.example/pic"),
+        Blurb("log", 5, title="Write to us"),
     )
     assert essay.remarks == ("a related article has no address: 'mailto:x@x.example' leads to no page",)
+
+
+LEAD = Blurb("log", 1, None, BLURB_1, None, "https://sea.example/lead/", "The Lead")
+
+
+@pytest.mark.parametrize(
+    ("markup", "blurb"),
+    [
+        (f"<a href='/lead/'><span>The Lead</span><p>{BLURB_1}</p></a>", LEAD),
+        (f"<a href='/lead/'><img src='a.png'>The Lead<p>{BLURB_1}</p></a>", LEAD),
+        (f"<a href='/lead/'><p>{BLURB_1}</p><strong>The Lead</strong></a>", LEAD),
+        (f"<a href='/lead/'>Read more</a> <a href='/lead/'>The Lead</a><p>{BLURB_1}</p>", LEAD),
+        (f"<a href='/ann'>Ann</a><h4><a href='/lead/'>The Lead</a></h4><p>{BLURB_1}</p>", LEAD),
+        (f"<a href='/ann'>Ann</a><a href='/lead/'><h4>The Lead</h4></a><p>{BLURB_1}</p>", LEAD),
+        (f"<h4 class='category'>The Lead</h4><p>{BLURB_1}</p><a href='/lead/'>Continue reading →</a>", LEAD),
+        (f"<a class='tag' href='/lead/'>The Lead</a><p>{BLURB_1}</p>", LEAD),
+        (f"<a href='/lead/'>The Lead</a><p>{BLURB_1}</p><i>3 comments</i> <button>Save</button>", LEAD),
+        (f"<a href='/lead/'>The Lead</a> <b class='btn'>Save</b><script>x</script><br>{BLURB_1}<br>5 min read", LEAD),
+        (f"<a href='/lead/'><img src='a.png'></a><a href='/lead/'>The Lead</a><p>{BLURB_1}</p>", LEAD),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<ul><li>{}</li></ul>",
+        "<article>{}</article><ul><li><a href='/all'>All essays</a></li></ul>",
+    ],
+    ids=["item", "article"],
+)
+def test_the_title_of_an_entry_is_told_from_what_else_it_shows(markup: str, blurb: Blurb, around: str) -> None:
+    essay = essay_with(f"<h2>Related</h2>{around.format(markup)}")
+
+    assert (essay.blurbs, texts(essay)) == ((blurb,), [FIRST, SECOND, THIRD])
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div class='c'><span class='kicker'>Maps</span><p>{}</p></div><div class='c'><p class='tag'>Sea</p>{}</div>",
+        "<div><div><p class='kicker'>Maps</p>{}</div><div><b class='tag'>Sea</b><p>{}</p></div></div><img src='x.png'>",
+    ],
+)
+def test_cards_without_a_link_are_entries(markup: str) -> None:
+    essay = essay_with("<section><h2>Related</h2>" + markup.format(BLURB_1, BLURB_2) + "</section>")
+
+    assert essay.blurbs == (Blurb("log", 1, "Maps", BLURB_1), Blurb("log", 2, "Sea", BLURB_2))
+
+
+def test_cards_with_lists_of_tags_in_them_are_entries() -> None:
+    card = "<div class='c'><h3><a href='/{0}'>{1}</a></h3><ul><li><a class='tag' href='/sea'>Sea</a></li></ul></div>"
+
+    essay = essay_with("<h2>Related</h2>" + card.format("lead/", "The Lead") + card.format("dial", "The Dial"))
+
+    assert [(blurb.title, blurb.category) for blurb in essay.blurbs] == [("The Lead", "Sea"), ("The Dial", "Sea")]
+
+
+@pytest.mark.parametrize(
+    ("following", "kept"),
+    [
+        (f"<p>{THIRD} See <a href='/x'>there</a>.</p>", [f"{THIRD} See there."]),
+        (f"<div><p>{THIRD} {FIRST} {SECOND}</p></div>", [f"{THIRD} {FIRST} {SECOND}"]),
+        ("<h2>Notes</h2><p>A note.</p>", ["Notes", "A note."]),
+        ("<div><h2>Notes</h2><p>A note.</p></div>", ["Notes", "A note."]),
+        ("<h3>The Dial</h3><p>Compare.</p>", []),
+        (f"<p><a href='/dial'>The Dial</a></p><p>{THIRD}</p><div class='c'>Compare.</div>", []),
+        (f"<article><h3><a href='/dial'>The Dial</a></h3><p>{THIRD} {FIRST} {SECOND}</p></article>", []),
+        ("loose text after the list", []),
+    ],
+)
+def test_a_list_ends_where_the_essay_goes_on(following: str, kept: list[str]) -> None:
+    essay = essay_with(
+        f"<h2>Related</h2><ul><li><a href='/lead/'>The Lead</a></li></ul>{following}<h2>End</h2>", "amid"
+    )
+
+    assert texts(essay) == [FIRST, SECOND, *kept, "End", THIRD]
+    assert essay.blurbs[0].title == "The Lead"
+
+
+def test_a_list_inside_another_is_cut_with_it() -> None:
+    essay = essay_with("<h2>Related</h2><div><h3>Read next</h3><ul><li><a href='/lead/'>The Lead</a></ul></div>")
+
+    assert ([blurb.title for blurb in essay.blurbs], essay.remarks) == (["The Lead"], ())
 
 
 def test_without_a_canonical_address_only_site_relative_addresses_of_entries_are_kept() -> None:
@@ -314,6 +466,12 @@ def test_a_list_that_is_not_understood_is_cut_and_remarked_on() -> None:
     )
 
 
+def test_a_heading_of_loose_text_with_a_control_character_is_a_heading() -> None:
+    essay = essay_with("<div>Related&#1;<ul><li><a href='/lead/'>The Lead</a></ul></div>")
+
+    assert (texts(essay), [blurb.title for blurb in essay.blurbs]) == ([FIRST, SECOND, THIRD], ["The Lead"])
+
+
 def test_a_heading_above_an_empty_place_is_cut_without_a_remark() -> None:
     essay = essay_with("<h2>Related Articles</h2><div id='filled-by-script'></div>", "amid")
 
@@ -326,12 +484,18 @@ def test_a_heading_with_prose_below_it_is_the_essays_own() -> None:
     assert texts(essay) == [FIRST, SECOND, "Recommended", THIRD]
 
 
-def test_words_of_a_heading_in_a_menu_or_as_a_title_cut_nothing() -> None:
-    menu = "<ul><li><a href='#r'>Related</a></li><li><a href='#n'>Notes</a></li></ul>"
+@pytest.mark.parametrize(
+    "menu",
+    [
+        "<ul><li><a href='#r'>Related</a></li><li><a href='#n'>Notes</a></li></ul>",
+        "<p><a href='/related'>Related</a></p>",
+        "<div><a href='/related'>See also</a></div>",
+    ],
+)
+def test_words_of_a_heading_in_a_menu_or_as_a_title_cut_nothing(menu: str) -> None:
+    essay = parse(page(f"<h1>Related</h1>{menu}<p>A line.</p><p>{FIRST}</p><p>{SECOND}</p>"))
 
-    essay = parse(page(f"<h1>Related</h1>{menu}<p>{FIRST}</p><p>{SECOND}</p>"))
-
-    assert (essay.title, texts(essay)) == ("Related", [FIRST, SECOND])
+    assert (essay.title, texts(essay)) == ("Related", ["A line.", FIRST, SECOND])
 
 
 @pytest.mark.parametrize(
@@ -366,9 +530,9 @@ def json_ld(**fields: object) -> str:
     ("head", "top", "title"),
     [
         (
-            json_ld(headline="Why 3 < 5 &amp; 7 > 2") + "<meta property='og:title' content='Og'>",
+            json_ld(headline="3 < 5 &amp; 7 > 2") + "<meta property='og:title' content='O'>",
             "<h1>H</h1>",
-            "Why 3 < 5 & 7 > 2",
+            "3 < 5 & 7 > 2",
         ),
         ("<meta property='og:title' content='The Log | Site'>", "<h1>The Log</h1>", "The Log"),
         ("<meta property='og:title' content='The Log'>", "<h1>Site</h1>", "The Log"),
@@ -404,6 +568,9 @@ def test_the_author_is_named_to_the_letter(head: str, top: str, author: str | No
         ("", "<p>By X <time datetime='2025-01-13'>Monday</time></p>", date(2025, 1, 13)),
         ("", "<p>By X <time>January 13, 2025</time></p>", date(2025, 1, 13)),
         ("", f"<p>{THIRD} <time datetime='1784-07-05'>Then</time></p>", None),
+        ("", f"<p>{THIRD} <time pubdate datetime='2025-01-13'>Now</time></p>", date(2025, 1, 13)),
+        ("", f"<p>{THIRD} <time itemprop='datePublished'>2025-01-13</time></p>", date(2025, 1, 13)),
+        ("", "<aside><time>2025-01-13</time></aside>", None),
         ("<meta name='copyright' content='2024'>", "<p>Updated in 2023</p>", None),
         ("<link rel='canonical' href='https://x.example/2024/05/06/log'>", "", None),
     ],
@@ -436,6 +603,32 @@ def test_category_standfirst_and_minutes_are_read_from_what_the_page_says() -> N
     assert (second.category, second.standfirst, second.reading_minutes) == ("Sea", "Fast & slow.", 9)
 
 
+def test_links_and_entries_are_seen_from_the_base_of_the_page() -> None:
+    head = f"{CANONICAL}<base href='https://static.example/deep/'>"
+    text = page(f"<p>{FIRST} <a href='a'>a</a></p><h2>Related</h2><ul><li><a href='b'>B</a></ul>", head)
+
+    essay = parse(text)
+
+    assert essay.links == ("https://static.example/deep/a",)
+    assert essay.blurbs == (Blurb("log", 1, url="https://static.example/deep/b", title="B"),)
+
+
+def test_minutes_may_stand_in_a_pair_of_meta_tags() -> None:
+    pair = "<meta name='twitter:label2' content='{}'><meta name='twitter:data2' content='6 minutes'>"
+
+    assert essay_of(pair.format("Est. reading time")).reading_minutes == 6
+    assert essay_of(pair.format("Time to bake")).reading_minutes is None
+
+
+def test_json_ld_with_a_bare_line_break_is_read_and_other_scripts_are_not() -> None:
+    head = """<script type="application/ld+json">{"@type": "Article", "headline": "Two
+    lines"}</script><script>{broken</script>"""
+
+    essay = essay_of(head)
+
+    assert (essay.title, essay.remarks) == ("Two lines", ())
+
+
 @pytest.mark.parametrize(
     ("line", "minutes"),
     [
@@ -444,6 +637,7 @@ def test_category_standfirst_and_minutes_are_read_from_what_the_page_says() -> N
         ("5-minute read", 5),
         ("Reading time: 7 minutes", 7),
         ("Boil for 5 min", None),
+        ("5 minutes", None),
         ("It took me a 5 min read to see it", None),
     ],
 )

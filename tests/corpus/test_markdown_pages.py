@@ -71,6 +71,7 @@ def test_a_page_becomes_the_record_beside_it(case: Path) -> None:
         ("url: /a/", {"url": None}),
         ("reading_time: 4", {"reading_minutes": 4}),
         ("readingTime: 5 min read", {"reading_minutes": 5}),
+        ("minutes: 6 minutes", {"reading_minutes": 6}),
         ("related: one", {"related": ("one",)}),
         ("related: [one, 2, 'https://x.example/c']", {"related": ("one", "2", "https://x.example/c")}),
         ("related: {url: /c, title: C}", {"blurbs": (Blurb("log", 1, url="/c", title="C"),)}),
@@ -111,10 +112,22 @@ def test_a_field_of_a_wrong_type_is_left_out_and_remarked_on(field: str, remark:
     assert (essay.reading_minutes, essay.related) == (None, ())
 
 
+def test_toml_has_types_of_its_own() -> None:
+    essay = parse("+++\ntitle = true\nsummary = 2025-01-01\nauthor = 3\ndate = 2025-03-14\nslug = 1.5\n+++\nText.")
+
+    assert (essay.id, essay.title, essay.standfirst, essay.author) == ("1.5", None, None, None)
+    assert essay.published == date(2025, 3, 14)
+    assert essay.remarks == (
+        "`title` must be text, not true or false",
+        "`summary` must be text, not a date",
+        "`author` must be text, not a number",
+    )
+
+
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
-        ("---\ntitle: a\nb: [c\n---\nx", "front matter that is no YAML: expected ',' or ']', but got '<stream end>', line 4"),
+        ("---\na: b\nc: 'd\n---\nx", "front matter that is no YAML: found unexpected end of stream, line 4"),
         ("\n---\n\n\na: b: c\n---\nx", "front matter that is no YAML: mapping values are not allowed here, line 5"),
         ("---\na: *b\n---\nx", "front matter that is no YAML: found undefined alias 'b', line 2"),
         ("---\n- a\n- b\n---\nx", "front matter must be a mapping of fields, not a list"),
@@ -229,6 +242,12 @@ def test_title_and_standfirst_at_the_start_of_the_body_are_not_blocks() -> None:
     assert texts(essay) == ["Text.", "How fast."]
 
 
+def test_the_title_is_no_block_wherever_it_stands() -> None:
+    essay = parse("---\ntitle: The Log\n---\nPhotographs by Ann.\n\n# The Log\n\nText.\n\n## The Log\n\nEnd.")
+
+    assert texts(essay) == ["Photographs by Ann.", "Text.", "The Log", "End."]
+
+
 def test_links_are_kept_as_written_without_fragment_each_once_and_in_order() -> None:
     essay = parse(
         "---\nurl: https://x.example/own/\n---\n[a](/żur/#x) [b](https://y.example/?q=1&r=2) [c](/żur/) [d](e.md) "
@@ -283,6 +302,12 @@ def test_a_section_of_related_articles_is_the_list_and_no_part_of_the_body(headi
     assert essay.blurbs == (LEAD, DIAL)
     assert texts(essay) == ["Text with a link.", "Notes", "More text."]
     assert (essay.links, essay.remarks) == (("/a",), ())
+
+
+def test_code_in_a_list_is_no_entry_of_its_own() -> None:
+    essay = with_body("Text.\n\n## Related\n\n- [The Lead](/lead/)\n\n  ```\n  x = 1\n  ```\n\n```\ny = 2\n```")
+
+    assert essay.blurbs == (Blurb("log", 1, text="x = 1", url="/lead/", title="The Lead"),)
 
 
 def test_items_grouped_under_words_are_entries_of_their_own() -> None:

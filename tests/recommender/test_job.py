@@ -104,7 +104,7 @@ def test_an_unmatched_blurb_merges_into_its_essay_on_the_day_it_arrives(
     before = open_current(home)
     blurb = before.lists("page-000").curated[0].id
     assert before.items[blurb].kind == "blurb"
-    assert [r.target for r in before.related("page-000", Rules(unlinked=True)).recommendations][0] == blurb
+    assert before.related("page-000", Rules(unlinked=True)).recommendations[0].target == blurb
     assert "page-004" not in before.items
 
     write_site(site)

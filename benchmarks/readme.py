@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.readme [--write]
 
-Without --write, ends with 1 when the README says anything else. tests/test_docs.py checks the same.
+Without --write, ends with 1 when the README says anything else. tests/test_docs.py checks the tables.
 """
 
 import argparse

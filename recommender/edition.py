@@ -6,7 +6,7 @@
         items.jsonl                   what can be recommended, one item a line, in id order
         lists.jsonl                   each essay's curated list and candidates, in the same order
         essays.jsonl                  the essays in full, as `related parse` prints them
-        vectors.npz                   ids and vectors (float32, unit rows) of essays and unmatched blurbs
+        vectors.npz                   vectors (float32, unit rows) of essays and unmatched blurbs, in the order of items
         lexicon.json                  terms and idf
 
 An edition is written aside, in a hidden folder, and renamed when it is whole. The service reads items and lists only,
@@ -286,7 +286,8 @@ def _is_intact(folder: Path) -> bool:
 
 
 def _prune(home: Path, newest: str, content: str, keep: int) -> None:
-    older = [folder for folder in _folders(home) if folder.name != newest]
+    live = current_id(home)  # somebody may have rolled back since
+    older = [folder for folder in _folders(home) if folder.name not in (newest, live)]
     same = [folder for folder in older if folder.name.endswith(f"-{content[:8]}")]
     others = [folder for folder in older if folder not in same]
     for folder in (*same, *others[: max(0, len(others) - keep + 1)]):

@@ -14,7 +14,8 @@ from recommender.baselines import BASELINES, DEPTH, Curated, Lists
 from recommender.edition import Edition
 from recommender.material import Material
 from recommender.metrics import bootstrap, measure
-from recommender.neighbourhood import CANDIDATES, to_candidate
+from recommender.neighbourhood import DEPTH as POOL_DEPTH
+from recommender.neighbourhood import to_candidate
 from recommender.ranking import Item, Rules, rank
 from recommender.signals import Neighbours, Scored
 
@@ -68,7 +69,7 @@ def evaluate(
     if not judged:
         return Evaluation("cold", 0, _ceiling(truth, entries), {}, {}, {})
     if candidates is None:
-        candidates = Neighbours(material.cold_items).nearest(material.cold_items, material.cold_items, CANDIDATES)
+        candidates = Neighbours(material.cold_items).nearest(material.cold_items, material.cold_items, POOL_DEPTH)
     lists = {name: baseline(material, judged, truth) for name, baseline in BASELINES.items()}
     lists[OURS] = _ours(material, judged, items, candidates)
     values = {name: measure(*_hits(found, judged, truth)) for name, found in lists.items()}

@@ -31,7 +31,10 @@ from recommender.edition import Edition
 from recommender.ranking import Item
 from recommender.watch import Unwatched, Watch
 
-_PACKAGES = ("faiss-cpu", "numpy", "scikit-learn", "sentence-transformers", "torch")
+_PACKAGES = (
+    *("bm25s", "faiss-cpu", "lxml", "numpy", "rapidfuzz", "scikit-learn", "scipy", "sentence-transformers", "torch"),
+    *("trafilatura", "transformers"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Lexicon:
 
     @classmethod
     def learn(cls, texts: Sequence[str]) -> "Lexicon":
-        """The lexicon of a site's essays."""
+        """The lexicon of a site's essays, their whole texts."""
         vectorizer = _vectorizer(min_df=2 if len(texts) >= _SMALL_SITE else 1)
         try:
             vectorizer.fit(texts)
@@ -55,6 +55,8 @@ class Lexicon:
 
     def title_shares(self, titles: Sequence[str | None]) -> sparse.csr_matrix:
         """float32, shape (n, terms): what share of a title each of its terms is, by idf; rows sum to 1 or are empty.
+
+        A word that the lexicon left out counts for nothing: a title of such words only is named by no text.
 
         The product with the terms present in a text is the share of the title that the text names, 0 to 1.
         """

@@ -72,9 +72,7 @@ class Material:
         """Write vectors and lexicon into an edition's folder."""
         self.lexicon.save(folder / LEXICON)
         arrays: dict[str, Any] = {
-            "ids": np.array(self.items.vectors.ids),
             "vectors": self.items.vectors.matrix,
-            "blurb_ids": np.array(self.blurbs.vectors.ids, dtype=np.str_),
             "blurb_vectors": self.blurbs.vectors.matrix,
         }
         if self.cold_items is not self.items:
@@ -86,21 +84,22 @@ class Material:
         """The material of an edition. Raises EditionError when its files are damaged."""
         check_edition(edition.folder, (ESSAYS, VECTORS, LEXICON))
         fingerprint = str(edition.manifest["encoder"])
+        unmatched = [
+            UnmatchedBlurb(item.id, item.standfirst or "", item.category, item.published, item.url, item.title)
+            for item in edition.items.values()
+            if item.kind == "blurb"
+        ]
         try:
             essays = tuple(essay_from_record(record, "") for record in read_lines(edition.folder / ESSAYS))
             with np.load(edition.folder / VECTORS, allow_pickle=False) as stored:
-                vectors = Vectors(tuple(stored["ids"].tolist()), stored["vectors"], fingerprint)
+                vectors = Vectors(tuple(essay.id for essay in essays), stored["vectors"], fingerprint)
                 cold = vectors
                 if "cold_vectors" in stored:
                     cold = Vectors(vectors.ids, stored["cold_vectors"], fingerprint)
-                blurbs = Vectors(tuple(stored["blurb_ids"].tolist()), stored["blurb_vectors"], fingerprint)
+                blurbs = Vectors(tuple(blurb.id for blurb in unmatched), stored["blurb_vectors"], fingerprint)
             lexicon = Lexicon.load(edition.folder / LEXICON)
         except (KeyError, ValueError, ShapeMismatch, PageRejected) as error:
             raise EditionError(f"edition {edition.id} is damaged ({error}): run `related build`") from error
-        unmatched = [
-            UnmatchedBlurb(i.id, i.standfirst or "", i.category, i.published, i.url, i.title)
-            for i in (edition.items[ident] for ident in blurbs.ids)
-        ]
         return _assemble(essays, unmatched, lexicon, vectors, cold, blurbs)
 
 

@@ -14,6 +14,8 @@ from recommender.twins import find_twins
 
 CANDIDATES = 50
 """Essays that an edition keeps for each essay: more than any page shows, so that decisions and rules have a choice."""
+DEPTH = 2 * CANDIDATES
+"""How many are looked at for them: near-duplicates of the essay, or of one another, do not count towards the fifty."""
 UNLINKED = 20
 """Unmatched blurbs that it keeps beside them."""
 
@@ -30,7 +32,7 @@ class Neighbourhood:
 def find_neighbourhood(material: Material, catalogue: Catalogue, progress: Progress) -> Neighbourhood:
     """The candidates of every essay: the best essays, the best unmatched blurbs, and those that its own list names."""
     neighbours = Neighbours(material.items)
-    scored = neighbours.nearest(material.items, material.items, CANDIDATES, progress)
+    scored = neighbours.nearest(material.items, material.items, DEPTH, progress)
     blurbs = neighbours.nearest(material.items, material.blurbs, UNLINKED)
     listed = _score_curated(neighbours, material, catalogue)
     twins = find_twins(material.essays, scored)
@@ -41,12 +43,25 @@ def find_neighbourhood(material: Material, catalogue: Catalogue, progress: Progr
             essay.id,
             list_length=len(essay.blurbs) + len(essay.related),
             curated=tuple(listed[essay.id]),
-            candidates=tuple(to_candidate(s) for s in scored[row]),
+            candidates=tuple(to_candidate(s) for s in _enough(scored[row], twins, essay.id)),
             unlinked=tuple(to_candidate(s) for s in blurbs[row]),
         )
         for row, essay in enumerate(material.essays)
     )
     return Neighbourhood(items, lists, scored)
+
+
+def _enough(scored: Sequence[Scored], twins: Mapping[str, str], own: str) -> Sequence[Scored]:
+    """The best, cut where there are CANDIDATES that a list could show side by side."""
+    groups = {twins.get(own)} - {None}
+    distinct = 0
+    for place, candidate in enumerate(scored):
+        group = twins.get(candidate.id)
+        distinct += group is None or group not in groups
+        groups.add(group)
+        if distinct == CANDIDATES:
+            return scored[: place + 1]
+    return scored
 
 
 def to_candidate(scored: Scored) -> Candidate:

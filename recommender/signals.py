@@ -12,8 +12,9 @@ The score is the weighted sum. It ranks within one essay; it is no probability.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ _TYPICAL = {"meaning": (0.2, 0.12), "wording": (0.024, 0.03), "names": (0.034, 0
 """Mean and deviation of each signal on those three corpora: what a site with fewer other essays is set against."""
 
 _CHUNK = 256  # essays scored at once: four float32 rows over the whole site each
+_DECIMALS = 6
 _FLAT = 1e-9  # a deviation under this means that all essays are alike: the signal tells none of them apart
 _POOL = 200  # nearest items by meaning, and as many by wording, that are looked at closely
 
@@ -64,10 +66,24 @@ class TextItems:
         """The items whose texts and titles stand in the order of vectors.ids."""
         return cls(vectors, lexicon.terms(texts), lexicon.title_shares(titles))
 
+    @cached_property
+    def by_term(self) -> "_ByTerm":
+        """The same turned round, once for all products with it."""
+        return _ByTerm(self.terms.T.tocsr(), self.title_shares.T.tocsr(), presence(self.terms).T.tocsr())
+
     def rows(self, start: int, stop: int) -> "TextItems":
         """A run of the items."""
         part = Vectors(self.vectors.ids[start:stop], self.vectors.matrix[start:stop], self.vectors.fingerprint)
         return TextItems(part, self.terms[start:stop], self.title_shares[start:stop])
+
+
+@dataclass(frozen=True, eq=False)
+class _ByTerm:
+    """Sparse matrices of shape (terms, n)."""
+
+    terms: sparse.csr_matrix
+    title_shares: sparse.csr_matrix
+    presence: sparse.csr_matrix
 
 
 class Neighbours:
@@ -94,8 +110,8 @@ class Neighbours:
             pairs = _Pairs(chunk, items, self._essays, self._weights)
             near = index.search(chunk.vectors.matrix, _POOL + 1)
             for q, neighbours in enumerate(near):
-                pool = {*(pairs.row_of[n.id] for n in neighbours), *pairs.nearest_by_wording(q)}
-                found.append(sorted(pairs.scored(q, pool), key=lambda c: (-c.score, c.id))[:k])
+                pool = {*(pairs.row_of[n.id] for n in neighbours), *pairs.nearest_by_wording(q).tolist()}
+                found.append(pairs.scored(q, sorted(pool), most=k))
             progress(len(chunk.vectors))
         return found
 
@@ -131,8 +147,11 @@ class _Pairs:
         most = min(_POOL + 1, len(wording))
         return np.argpartition(-wording, most - 1)[:most] if most else np.zeros(0, dtype=np.int64)
 
-    def scored(self, q: int, rows: Iterable[int]) -> list[Scored]:
-        """The items of these rows, but the query itself, with their signals and scores."""
+    def scored(self, q: int, rows: Sequence[int], most: int | None = None) -> list[Scored]:
+        """The items of these rows, but the query itself, with their signals and scores.
+
+        In the order of rows, or, with most, the best that many by (-score, id).
+        """
         kept = np.array([row for row in rows if self._ids[row] != self._queries[q]], dtype=np.int64)
         values = {name: row[q][kept].astype(np.float64) for name, row in self._values.items()}
         score = np.zeros(len(kept))
@@ -140,9 +159,11 @@ class _Pairs:
             mean, deviation = self._mean_and_deviation[name][q]
             if deviation > _FLAT:
                 score += weight * (values[name] - mean) / deviation
+        score = np.round(score, _DECIMALS)
+        order = range(len(kept)) if most is None else np.lexsort((kept, -score))[:most].tolist()  # ids are sorted
         return [
-            Scored(self._ids[row], _rounded(score[i]), **{name: _rounded(row[i]) for name, row in values.items()})
-            for i, row in enumerate(kept)
+            Scored(self._ids[kept[i]], _rounded(score[i]), **{name: _rounded(row[i]) for name, row in values.items()})
+            for i in order
         ]
 
 
@@ -155,14 +176,14 @@ def _signals(queries: TextItems, items: TextItems) -> dict[str, Matrix]:
     """Each signal of every pair, float32, shape (queries, items)."""
     return {
         "meaning": queries.vectors.matrix @ items.vectors.matrix.T,
-        "wording": _product(queries.terms, items.terms),
-        "names": _product(presence(queries.terms), items.title_shares),
-        "named": _product(queries.title_shares, presence(items.terms)),
+        "wording": _product(queries.terms, items.by_term.terms),
+        "names": _product(presence(queries.terms), items.by_term.title_shares),
+        "named": _product(queries.title_shares, items.by_term.presence),
     }
 
 
 def _product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Matrix:
-    return np.asarray((left @ right.T).toarray(), dtype=np.float32)
+    return np.asarray((left @ right).toarray(), dtype=np.float32)
 
 
 def _position(ids: Sequence[str], ident: str) -> int | None:
@@ -179,4 +200,4 @@ def _spread(row: Matrix, own: int | None) -> tuple[float, float] | None:
 
 
 def _rounded(value: float) -> float:
-    return round(float(value), 6) + 0.0  # + 0.0: no -0.0
+    return round(float(value), _DECIMALS) + 0.0  # + 0.0: no -0.0

@@ -1,8 +1,9 @@
 """Near-duplicates: reprints, second copies, pages with one standfirst. A reader must not be sent to the same essay."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 
 from rapidfuzz.distance import Indel
@@ -30,52 +31,80 @@ _WORD = re.compile(r"\w+")
 def find_twins(essays: Sequence[Essay], candidates: Sequence[Sequence[Scored]]) -> Mapping[str, str]:
     """Essay id -> the group of near-duplicates it belongs to, named by the group's first id; others are left out.
 
-    candidates: the nearest essays of each essay, in the order of essays; near-duplicates are always among them.
+    candidates: the nearest essays of each essay, in the order of essays. Texts that are not equal are compared when
+    one of the two is among the other's candidates.
     """
-    group = {essay.id: essay.id for essay in essays}
-    for one, other in (*_same_standfirst(essays, candidates), *_same_text(essays, candidates)):
-        first, second = sorted((_root(group, one), _root(group, other)))
-        group[second] = first
-    roots = {ident: _root(group, ident) for ident in group}
-    members: dict[str, int] = defaultdict(int)
-    for root in roots.values():
-        members[root] += 1
-    return {ident: root for ident, root in roots.items() if members[root] > 1}
-
-
-def is_same_text(one: str, other: str) -> bool:
-    """Whether two bodies are nearly one text."""
-    left, right = _WORD.findall(one.casefold()), _WORD.findall(other.casefold())
-    return bool(left) and Indel.normalized_similarity(left, right, score_cutoff=SAME_TEXT) >= SAME_TEXT
-
-
-def _root(group: Mapping[str, str], ident: str) -> str:
-    while group[ident] != ident:
-        ident = group[ident]
-    return ident
-
-
-def _same_standfirst(essays: Sequence[Essay], candidates: Sequence[Sequence[Scored]]) -> Iterator[tuple[str, str]]:
-    by_standfirst: dict[str, list[str]] = defaultdict(list)
-    for essay in essays:
-        if essay.standfirst:
-            by_standfirst[normalise(essay.standfirst)].append(essay.id)
+    groups = _Groups(essay.id for essay in essays)
     akin = {
-        (essay.id, other.id)
+        (min(essay.id, other.id), max(essay.id, other.id)): other.wording
         for essay, near in zip(essays, candidates, strict=True)
         for other in near
         if other.wording >= AKIN
     }
+    for pair in (*_equal_texts(essays), *_same_standfirst(essays, akin)):
+        groups.join(*pair)
+    bodies = {essay.id: essay.body for essay in essays}
+    for one, other in sorted(pair for pair, wording in akin.items() if wording >= WORTH_COMPARING):
+        if not groups.together(one, other) and is_same_text(bodies[one], bodies[other]):
+            groups.join(one, other)
+    return groups.of_several()
+
+
+def is_same_text(one: str, other: str) -> bool:
+    """Whether two bodies are nearly one text."""
+    left, right = _words(one), _words(other)
+    longest = max(len(left), len(right))
+    if not left or min(len(left), len(right)) < longest * (2 * SAME_TEXT - 1):  # too unlike in length to reach it
+        return False
+    return Indel.normalized_similarity(left, right, score_cutoff=SAME_TEXT) >= SAME_TEXT
+
+
+class _Groups:
+    """Which essays are near-duplicates of one another, found pair by pair (union-find)."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._parent = {ident: ident for ident in ids}
+
+    def join(self, one: str, other: str) -> None:
+        """Put the groups of two essays together under the first id."""
+        first, second = sorted((self._root(one), self._root(other)))
+        self._parent[second] = first
+
+    def together(self, one: str, other: str) -> bool:
+        """Whether two essays are in one group already."""
+        return self._root(one) == self._root(other)
+
+    def of_several(self) -> dict[str, str]:
+        """Essay id -> its group's first id, where the group has more than one."""
+        roots = {ident: self._root(ident) for ident in self._parent}
+        sizes = Counter(roots.values())
+        return {ident: root for ident, root in roots.items() if sizes[root] > 1}
+
+    def _root(self, ident: str) -> str:
+        while self._parent[ident] != ident:
+            self._parent[ident] = self._parent[self._parent[ident]]
+            ident = self._parent[ident]
+        return ident
+
+
+def _equal_texts(essays: Sequence[Essay]) -> Iterator[tuple[str, str]]:
+    first: dict[str, str] = {}
+    for essay in essays:
+        yield first.setdefault(essay.body, essay.id), essay.id
+
+
+def _same_standfirst(essays: Sequence[Essay], akin: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    by_standfirst: dict[str, list[str]] = defaultdict(list)
+    for essay in essays:
+        if essay.standfirst:
+            by_standfirst[normalise(essay.standfirst)].append(essay.id)
     for standfirst, idents in by_standfirst.items():
         telling = len(standfirst.split()) >= TELLING_WORDS
         if len(idents) <= BOILERPLATE:
-            yield from (pair for pair in combinations(idents, 2) if telling or pair in akin)
+            yield from (pair for pair in combinations(sorted(idents), 2) if telling or pair in akin)
 
 
-def _same_text(essays: Sequence[Essay], candidates: Sequence[Sequence[Scored]]) -> Iterator[tuple[str, str]]:
-    bodies = {essay.id: essay.body for essay in essays}
-    for essay, near in zip(essays, candidates, strict=True):
-        for other in near:
-            worth_comparing = essay.id < other.id and other.wording >= WORTH_COMPARING
-            if worth_comparing and is_same_text(essay.body, bodies[other.id]):
-                yield essay.id, other.id
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[int, ...]:
+    """The words as numbers: rapidfuzz compares those fastest."""
+    return tuple(hash(word) for word in _WORD.findall(text.casefold()))

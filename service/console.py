@@ -21,7 +21,7 @@ _METRICS = ("curated_recall@5", "curated_recall@10", "curated_recall@50", "hit@1
 
 
 class Bars:
-    """Progress on stderr: bars on a terminal, a line a stage elsewhere, nothing when quiet. A recommender.job.Watch."""
+    """A recommender.watch.Watch on stderr: bars on a terminal, a line a stage elsewhere, nothing when quiet."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, markup=False, highlight=False)

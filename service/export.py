@@ -12,8 +12,10 @@ from urllib.parse import quote
 from corpus.errors import RelatedArticlesError
 from recommender.edition import Edition
 from recommender.ranking import Recommendation, Rules, list_limit
+from service.schemas import Card
 
 INDEX = "index.json"
+_MARKER = ".related-articles-export"
 
 
 def write_jsonl(edition: Edition, k: int | None, out: TextIO) -> None:
@@ -48,9 +50,10 @@ def write_static(edition: Edition, k: int | None, folder: Path) -> int:
     """One JSON file of cards an essay, for a static site, and index.json from ids to files; returns their number.
 
     File names are digests: no path is built from an id. The folder is replaced as a whole, and only when it is new,
-    empty, or an earlier export.
+    empty, or an earlier export, as a marker file says.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / INDEX).is_file():
+    folder = folder.resolve()
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).is_file():
         raise RelatedArticlesError(f"{folder} is not empty and no earlier export: name a new folder with --out")
     aside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
@@ -60,6 +63,7 @@ def write_static(edition: Edition, k: int | None, folder: Path) -> int:
         names[ident] = hashlib.sha256(ident.encode()).hexdigest()[:32] + ".json"
         content = {"id": ident, "edition": edition.id, "items": [_card(edition, r) for r in found]}
         (aside / names[ident]).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    (aside / _MARKER).touch()
     (aside / INDEX).write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
@@ -73,19 +77,7 @@ def _final_lists(edition: Edition, k: int | None) -> Iterator[tuple[str, tuple[R
 
 
 def _card(edition: Edition, recommendation: Recommendation) -> dict[str, Any]:
-    item = edition.items[recommendation.target]
-    return {
-        "id": item.id,
-        "url": item.url,
-        "title": item.title,
-        "standfirst": item.standfirst,
-        "category": item.category,
-        "published": item.published.isoformat() if item.published else None,
-        "score": recommendation.score,
-        "position": recommendation.position,
-        "origin": recommendation.origin,
-        "reason": "; ".join(recommendation.reasons),
-    }
+    return Card.of(edition.items[recommendation.target], recommendation).model_dump(mode="json")
 
 
 def _cell(text: str) -> str:

@@ -18,7 +18,7 @@ edited reprint lies at 0.96. What the rule costs in recall stands in every evalu
 corpora, whose pages are often written from one template, half a point less, and let edited reprints through."""
 WORTH_COMPARING = 0.6
 """Pairs with a smaller wording signal are never that alike, and are not compared."""
-TELLING_WORDS = 8
+TELLING_WORDS = 5
 """A shared standfirst of fewer words ("round to nearest integer") is a formula: it counts only for akin texts."""
 AKIN = 0.5
 """Least wording signal of akin texts."""

@@ -52,10 +52,18 @@ def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
         name = declared.group(1).decode("ascii").lower()
         if name not in ("utf-8", "utf8"):
             return _strict(data, name), ()
-    best = from_bytes(data[:_BYTES_FOR_DETECTION]).best()
-    if best is None:
+    encoding = _detect(data[:_BYTES_FOR_DETECTION])
+    return _strict(data, encoding), (f"not UTF-8; read as {encoding}",)
+
+
+def _detect(data: bytes) -> str:
+    """The encoding that fits best; where several fit equally well, the one that most old pages have, windows-1252."""
+    matches = list(from_bytes(data))
+    if not matches:
         raise PageRejected("not UTF-8, and its encoding was not recognised; save it as UTF-8")
-    return _strict(data, best.encoding), (f"not UTF-8; read as {best.encoding}",)
+    best = min(match.chaos for match in matches)
+    equal = {name for match in matches if match.chaos <= best for name in match.could_be_from_charset}
+    return "cp1252" if "cp1252" in equal else matches[0].encoding
 
 
 def _strict(data: bytes, encoding: str) -> str:

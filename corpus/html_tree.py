@@ -162,7 +162,7 @@ class _Reader:
 
     def _is_block(self, element: HtmlElement) -> bool:
         """Whether an element borders a run. A table's row is one run, but not where the table lays out a page."""
-        if element.tag in ("td", "th"):
+        if element.tag in ("td", "th") and element is not self.root:
             return any(inner is not element for inner in element.iter(*BLOCK_TAGS, "br"))
         return element.tag in BLOCK_TAGS or element is self.root
 

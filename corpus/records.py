@@ -7,6 +7,7 @@ essays, in order), `links, source`. What a page does not say is null. Unknown ke
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from datetime import date
@@ -17,6 +18,7 @@ from corpus.dates import parse_date
 from corpus.decoding import plain
 from corpus.essay import Block, BlockKind, Blurb, Essay, PageProblem, PageRejected
 
+_OTHER_SCHEME = re.compile(r"\s*(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _KNOWN_KEYS = {
     *("id", "url", "title", "standfirst", "description", "category", "author", "published", "reading_minutes"),
@@ -71,7 +73,7 @@ def essay_from_record(record: object, source: str) -> Essay:
     return Essay(
         id=ident,
         title=_text(record, "title"),
-        url=_text(record, "url"),
+        url=_url(record, remarks),
         category=_text(record, "category"),
         author=_text(record, "author"),
         standfirst=_text(record, "standfirst") or _text(record, "description"),
@@ -155,7 +157,7 @@ def _blurb(item: object, ident: str, position: int, remarks: list[str]) -> Blurb
         category=_text(item, "category"),
         text=_text(item, "text"),
         published=_published(item, remarks),
-        url=_text(item, "url"),
+        url=_url(item, remarks),
         title=_text(item, "title"),
     )
 
@@ -173,6 +175,15 @@ def _text(record: dict[str, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise PageRejected(f"`{key}` must be text or null, not {_json_type(value)}")
     return _clean(value) or None if value else None
+
+
+def _url(record: dict[str, Any], remarks: list[str]) -> str | None:
+    """The address, when a reader may be sent there: `javascript:` and its like are none."""
+    url = _text(record, "url")
+    if url and _OTHER_SCHEME.match(url):
+        remarks.append(f"no address: {url[:60]!r} is none of http, https or this site")
+        return None
+    return url
 
 
 def _texts(record: dict[str, Any], key: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corpus.decoding import decode
-from corpus.errors import SourceNotFound
+from corpus.errors import RelatedArticlesError, SourceNotFound
 from corpus.essay import Essay, PageProblem, PageRejected
 from corpus.html_pages import parse_html_page
 from corpus.markdown_pages import parse_markdown_page
@@ -89,12 +89,17 @@ def read_pages(
     for path in files:
         for page in _read_file(path, options):
             if isinstance(page, Essay) and page.id in taken:
-                yield PageProblem(page.source, f"its id {page.id!r} is taken by {taken[page.id]}")
+                yield PageProblem(_place(page, path), f"its id {page.id!r} is taken by {taken[page.id]}")
                 continue
             if isinstance(page, Essay):
-                taken[page.id] = page.source
+                taken[page.id] = _place(page, path)
             yield page
         on_file(path)
+
+
+def _place(essay: Essay, path: Path) -> str:
+    """Where an essay was read now; a record may say where its page was read once."""
+    return essay.source if essay.source.startswith(_shown(path)) else _shown(path)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -128,6 +133,10 @@ def _read_page(path: Path, options: PageOptions) -> Essay | PageProblem:
         return PageProblem(_shown(path), str(error))
     except OSError as error:
         return PageProblem(_shown(path), f"cannot be read: {error.strerror or error}")
+    except RelatedArticlesError:  # of the settings, not of this page
+        raise
+    except Exception as error:  # a page may trip a parser in a way that nobody foresaw; it must not stop the others
+        return PageProblem(_shown(path), f"its parser failed, which is a mistake of this program: {error!r}")
     return replace(essay, remarks=remarks + essay.remarks)
 
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from corpus.decoding import decode
 from corpus.errors import EncoderError, RelatedArticlesError
-from corpus.essay import Essay, PageProblem, PageRejected
+from corpus.essay import Block, Essay, PageProblem, PageRejected
 from corpus.sources import PageOptions, list_pages, read_pages
 from corpus.text_pages import parse_text_page
 from embeddings.encoder import Encoder
@@ -36,7 +36,7 @@ def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
             data = stream.read(options.max_page_bytes + 1)
             if len(data) > options.max_page_bytes:
                 raise PageRejected(f"more than {options.max_page_bytes:,} bytes (setting max_page_bytes)")
-            return parse_text_page(decode(data)[0], _DRAFT, _DRAFT)
+            return _parse_draft(decode(data)[0])
         except PageRejected as error:
             raise RelatedArticlesError(f"the draft on standard input cannot be read: {error}") from error
     pages = list(read_pages(list_pages([Path(path)]).files, options))
@@ -45,6 +45,14 @@ def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
     if isinstance(pages[0], PageProblem):
         raise RelatedArticlesError(f"the draft cannot be read: {pages[0]}")
     return pages[0]
+
+
+def _parse_draft(text: str) -> Essay:
+    """A draft has no need of a title: what is no page is all body."""
+    try:
+        return parse_text_page(text, _DRAFT, _DRAFT)
+    except PageRejected:
+        return Essay(_DRAFT, blocks=tuple(Block("paragraph", line) for line in text.splitlines() if line.strip()))
 
 
 def suggest_for(draft: Essay, edition: Edition, encoder: Encoder, k: int) -> Ranking:

@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ ESSAYS = "essays.jsonl"
 VECTORS = "vectors.npz"
 LEXICON = "lexicon.json"
 _SERVED = (ITEMS, LISTS)
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class Edition:
         self.manifest = manifest
         self.items = {item.id: item for item in map(_item_from_record, read_lines(folder / ITEMS))}
         self._lists = {record["id"]: _lists_from_record(record) for record in read_lines(folder / LISTS)}
-        self._by_url = {item.url: item.id for item in self.items.values() if item.url and item.kind == "essay"}
+        essays = [item for item in self.items.values() if item.kind == "essay"]
+        self._by_url = {_spelled_once(item.url): item.id for item in essays if item.url}
 
     @property
     def id(self) -> str:
@@ -90,8 +92,8 @@ class Edition:
         return iter(self._lists)
 
     def find(self, ident: str | None = None, url: str | None = None) -> Item:
-        """The essay with this id or URL."""
-        found = self._by_url.get(url) if url is not None else ident
+        """The essay with this id or URL; a URL's fragment and last slash do not count."""
+        found = self._by_url.get(_spelled_once(url)) if url is not None else ident
         if found is None or found not in self._lists:
             raise UnknownEssay(f"no essay {url or ident!r} in edition {self.id}: see `related export` for its ids")
         return self.items[found]
@@ -110,6 +112,7 @@ class Edition:
     def essay_record(self, ident: str) -> dict[str, Any]:
         """The essay in full, as `related parse` prints it."""
         self.find(ident)
+        check_edition(self.folder, (ESSAYS,))
         return next(record for record in read_lines(self.folder / ESSAYS) if record["id"] == ident)
 
 
@@ -214,19 +217,14 @@ def publish(home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = K
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     sealed = {"format": FORMAT, **manifest, "files": files, "content": content}
-    built_at = datetime.fromisoformat(sealed["built_at"]).astimezone(UTC)
-    ident = f"{built_at:%Y%m%dT%H%M%S}Z-{content[:8]}"
+    ident = f"{_next_stamp(home, datetime.fromisoformat(sealed['built_at']))}-{content[:8]}"
     sealed = {"id": ident, **sealed}
     sealed["checksum"] = _checksum(sealed)
     (folder / MANIFEST).write_text(json.dumps(sealed, indent=1, ensure_ascii=False), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         _flush(path)
     final = home / "editions" / ident
-    if final.exists() and _is_intact(final):  # built twice within one second, with the same result
-        shutil.rmtree(folder)
-    else:
-        shutil.rmtree(final, ignore_errors=True)
-        folder.rename(final)
+    folder.rename(final)
     check_edition(final)
     make_current(home, ident)
     _prune(home, ident, content, keep)
@@ -277,12 +275,19 @@ def _summary(folder: Path, current: bool) -> EditionSummary:
     return EditionSummary(folder.name, manifest["built_at"], manifest["counts"]["essays"], current, None)
 
 
-def _is_intact(folder: Path) -> bool:
+def _next_stamp(home: Path, built_at: datetime) -> str:
+    """The build's time in UTC, or a second after the newest edition's where that is later: ids order editions.
+
+    Two builds may end within a second, and clocks are set back.
+    """
+    stamp = built_at.astimezone(UTC).strftime(_STAMP)
+    newest = max((folder.name.partition("-")[0] for folder in _folders(home)), default="")
+    if stamp > newest:
+        return stamp
     try:
-        check_edition(folder)
-    except EditionError:
-        return False
-    return True
+        return (datetime.strptime(newest, _STAMP) + timedelta(seconds=1)).strftime(_STAMP)
+    except ValueError:  # a folder that somebody named
+        return stamp
 
 
 def _prune(home: Path, newest: str, content: str, keep: int) -> None:
@@ -301,6 +306,10 @@ def _folders(home: Path) -> list[Path]:
 
 def _is_edition_id(text: str) -> bool:
     return bool(text) and text[0].isdigit() and all(c.isalnum() or c == "-" for c in text)
+
+
+def _spelled_once(url: str) -> str:
+    return url.partition("#")[0].rstrip("/")
 
 
 def _item_to_record(item: Item) -> dict[str, Any]:

@@ -67,11 +67,14 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # a home that may not be written, a full disk
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; nothing was published: free the disk, or choose another --home")
 
 
 def _fail(sentence: str) -> None:
-    print(f"related: {sentence}", file=sys.stderr)
+    from corpus.decoding import plain
+
+    print(f"related: {plain(sentence)}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -106,7 +109,8 @@ def parse(
     passed_over = "".join(f", {n} {ending} passed over" for ending, n in listing.passed_over.items())
     print(f"{essays} essays, {problems} problems{passed_over}", file=sys.stderr)
     if not essays:
-        raise RelatedArticlesError("no page became an essay: see the problems above")
+        seen = "see the problems above" if problems else "name pages (.txt, .html, .md, .jsonl)"
+        raise RelatedArticlesError(f"no page became an essay: {seen}")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from corpus.decoding import plain
 from embeddings.encoder import Progress as OnProgress
 from recommender.build_report import BuildReport
 from recommender.edition import Edition, EditionSummary
@@ -51,7 +52,7 @@ class Bars:
 
     def say(self, text: str) -> None:
         """A line beside the bars."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(_shown(text), soft_wrap=True)
 
 
 def print_build(report: BuildReport, to_stderr: bool) -> None:
@@ -94,7 +95,7 @@ def print_evaluation(evaluation: Mapping[str, Any], heading: str = "", console: 
         return
     ceiling = f"{evaluation['ceiling']:.1%}" if evaluation["ceiling"] is not None else "unknown"
     title = f"cold: no list seen by any signal; n = {n:,} lists; {ceiling} of their entries are essays of the site"
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=_shown(title), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("")
     for metric in _METRICS:
         table.add_column(metric.replace("curated_", ""), justify="right", no_wrap=True)
@@ -131,9 +132,9 @@ def print_essay(record: Mapping[str, Any]) -> None:
     """An essay with its lists, from show_record()."""
     console = _console(False)
     essay = record["essay"]
-    console.print(Text(essay["title"] or essay["id"], style="bold"))
+    console.print(_shown(essay["title"] or essay["id"], style="bold"))
     if essay["standfirst"]:
-        console.print(Text(essay["standfirst"], style="italic"))
+        console.print(_shown(essay["standfirst"], style="italic"))
     minutes = f"{essay['reading_minutes']} min read" if essay["reading_minutes"] else None
     fields = (essay["category"], essay["author"], essay["published"], minutes, essay["url"])
     _print(console, " · ".join(field for field in fields if field))
@@ -166,7 +167,7 @@ def print_editions(editions: Sequence[EditionSummary]) -> None:
     for column in ("", "edition", "built at", "essays", "state"):
         table.add_column(column)
     for entry in editions:
-        state = Text(entry.broken, style="red") if entry.broken else Text("intact")
+        state = _shown(entry.broken, style="red") if entry.broken else _shown("intact")
         table.add_row("current" if entry.current else "", entry.id, entry.built_at, f"{entry.essays:,}", state)
     _console(False).print(table)
 
@@ -194,14 +195,14 @@ def _item(edition: Edition, ident: str) -> dict[str, Any]:
 def _print_items(console: Console, title: str, items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     if not items:
         return
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=_shown(title), title_justify="left", box=SIMPLE_HEAD)
     for column in ("#", "article", *columns):
         table.add_column(column, justify="right" if column in ("#", "score") else "left")
     for number, item in enumerate(items, 1):
-        name = Text(item["title"] or item["standfirst"] or item["id"])
+        name = _shown(item["title"] or item["standfirst"] or item["id"])
         name.append(f"\n{item['category'] or 'no category'} · {item['published'] or 'no date'}", style="dim")
         cells = [f"{item[c]:.2f}" if c == "score" else str(item[c]) for c in columns]
-        table.add_row(str(number), name, *(Text(cell) for cell in cells))
+        table.add_row(str(number), name, *(_shown(cell) for cell in cells))
     console.print(table)
 
 
@@ -229,4 +230,9 @@ def _console(to_stderr: bool) -> Console:
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(Text(text), soft_wrap=True)
+    console.print(_shown(text), soft_wrap=True)
+
+
+def _shown(text: str, style: str = "") -> Text:
+    """The text for the terminal: neither markup nor control characters of it act there."""
+    return Text(plain(text), style=style)

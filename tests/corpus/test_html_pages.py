@@ -703,3 +703,12 @@ def test_hostile_html_after_an_essay_leaves_the_essay_readable(end: str, extra: 
 
     assert texts(essay)[:2] == [FIRST, SECOND]
     assert [text for text in texts(essay)[2:] if text != "deep"] == extra
+
+
+@pytest.mark.parametrize(
+    "page", ["<td>min", f"<h1>T</h1><p>{'A word of the essay. ' * 9}</p><table><tr><td>a<td>b</table>"]
+)
+def test_a_table_cell_without_blocks_is_read_wherever_it_stands(page: str) -> None:
+    essay = parse_html_page(page, "a", "a.html", None)
+
+    assert essay.blocks[-1].text in ("min", "a b")

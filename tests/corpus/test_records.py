@@ -89,14 +89,23 @@ def test_an_essay_without_a_list_of_ids_has_no_related_key() -> None:
     assert "related" not in essay_to_record(Essay("a", blocks=(Block("paragraph", "Text."),)))
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", " JavaScript:alert(1)", "data:text/html,x", "vbscript:x"])
+def test_an_address_that_would_run_in_the_readers_browser_is_none(url: str) -> None:
+    essay = read({"id": "a", "body": "Text.", "url": url, "blurbs": [{"text": "Text.", "url": url}]})
+
+    assert (essay.url, essay.blurbs[0].url) == (None, None)
+    assert essay.remarks == (f"no address: {url!r} is none of http, https or this site",) * 2
+
+
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 maybe = st.none() | words
-blurbs = st.lists(st.tuples(maybe, maybe, st.none() | st.dates(), maybe, maybe), max_size=3)
+urls = st.none() | words.map("https://example.org/{}".format) | words.map("/{}".format)
+blurbs = st.lists(st.tuples(maybe, maybe, st.none() | st.dates(), urls, maybe), max_size=3)
 
 
 @given(
     ident=words.map(str.strip).filter(bool),
-    fields=st.fixed_dictionaries(dict.fromkeys(("title", "standfirst", "url", "category", "author"), maybe)),
+    fields=st.fixed_dictionaries(dict.fromkeys(("title", "standfirst", "category", "author"), maybe) | {"url": urls}),
     published=st.none() | st.dates(),
     minutes=st.none() | st.integers(0, 999),
     texts=st.lists(st.tuples(st.sampled_from(["heading", "paragraph"]), words), min_size=1, max_size=4),

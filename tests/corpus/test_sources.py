@@ -269,3 +269,18 @@ def test_progress_is_told_file_by_file(tmp_path: Path) -> None:
     list(read_pages(files, OPTIONS, done.append))
 
     assert done == files
+
+
+def test_a_parser_that_trips_loses_one_page_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trip(*arguments: object) -> Essay:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("corpus.sources.parse_html_page", trip)
+    page, other = write(tmp_path / "a.html", "<p>Text."), write(tmp_path / "lights.txt")
+
+    problem, essay = read(page, other)
+
+    assert problem == PageProblem(
+        str(page), "its parser failed, which is a mistake of this program: IndexError('list index out of range')"
+    )
+    assert isinstance(essay, Essay)

@@ -177,14 +177,17 @@ def test_an_older_edition_with_the_same_content_is_not_kept_twice(home: Path) ->
 
 
 def test_two_builds_of_one_second_with_one_result_are_one_edition(home: Path) -> None:
-    assert make(home, 1) == make(home, 1)
-    assert len(folders(home)) == 1
+    make(home, 1)
+    second = make(home, 1)
+
+    assert [folder.name for folder in (home / "editions").iterdir()] == [second]
 
 
 def test_two_builds_of_one_second_with_two_results_are_two(home: Path) -> None:
-    make(home, 1, "one")
+    first = make(home, 1, "one")
     second = make(home, 1, "two")
 
+    assert second > first, "ids order editions"
     assert len(folders(home)) == 2
     assert current_id(home) == second
 

@@ -104,6 +104,8 @@ class Neighbours:
         queries and items may be the essays themselves, drafts, or blurbs. Looked at closely are the items nearest by
         meaning, which FAISS finds, and as many nearest by wording.
         """
+        if not len(items.vectors):
+            return [[] for _ in queries.vectors.ids]
         index = FaissIndex(items.vectors)
         found: list[list[Scored]] = []
         for chunk in _chunks(queries):
@@ -117,6 +119,8 @@ class Neighbours:
 
     def score_pairs(self, queries: TextItems, items: TextItems, wanted: Sequence[Sequence[str]]) -> list[list[Scored]]:
         """The scores of given items for each query, in the order wanted."""
+        if not any(wanted):
+            return [[] for _ in wanted]
         found: list[list[Scored]] = []
         for chunk in _chunks(queries):
             pairs = _Pairs(chunk, items, self._essays, self._weights)

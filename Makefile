@@ -18,7 +18,7 @@ help:
 	@echo "make test    set up, run every check that CI runs"
 	@echo "make build   run the offline job: make build SOURCES='pages/ more.jsonl' DATA=data"
 	@echo "make serve   serve the edition in DATA on PORT"
-	@echo "make bench   make the public corpora and measure quality on them (a quarter of an hour)"
+	@echo "make bench   make the public corpora and measure quality on them (encoding them takes a while)"
 	@echo "make fuzz    the parsers against 10,000 hostile pages of each kind"
 	@echo "make clean   remove everything that make made, .venv too"
 

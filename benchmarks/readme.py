@@ -2,7 +2,8 @@
 
 usage: python -m benchmarks.readme [--write]
 
-Without --write, ends with 1 when the README says anything else. tests/test_docs.py checks the tables.
+Without --write, ends with 1 when the README says anything else. tests/test_docs.py checks the tables,
+tests/test_journey.py the essays of the example.
 """
 
 import argparse

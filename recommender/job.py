@@ -104,7 +104,7 @@ class _Build:
 
     def _write(self, folder: Path) -> tuple[dict[str, Any], int]:
         """Encode, find neighbours, evaluate; returns what the manifest says of it, and how many texts were encoded."""
-        # Imported here: a build without a change needs neither scikit-learn nor FAISS, and ends in a second.
+        # Imported here: a build without a change needs neither scikit-learn nor FAISS.
         from embeddings.cache import open_cache
         from recommender.evaluation import evaluate
         from recommender.material import Material, encode_catalogue

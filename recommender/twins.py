@@ -15,7 +15,7 @@ from recommender.signals import Scored
 SAME_TEXT = 0.9
 """Least share of words that two bodies have in common, in order, to count as one text (Indel similarity). A lightly
 edited reprint lies at 0.96. What the rule costs in recall stands in every evaluation; 0.95 would cost documentation
-corpora, whose pages are often written from one template, half a point less, and let edited reprints through."""
+corpora, whose pages are often written from one template, up to half a point less, and let edited reprints through."""
 WORTH_COMPARING = 0.6
 """Pairs with a smaller wording signal are never that alike, and are not compared."""
 TELLING_WORDS = 5

@@ -29,11 +29,6 @@ def test_the_readmes_quality_table_is_made_from_the_stored_results() -> None:
     assert readme.quality_table() in README
 
 
-def test_the_readme_shows_an_example_that_the_program_printed() -> None:
-    assert f"$ related show {readme.SHOWN}\n" in README
-    assert "listed by the editors; " in README
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", document.read_text(encoding="utf-8"))

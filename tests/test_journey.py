@@ -112,6 +112,15 @@ def test_show_gives_reasons_and_says_what_was_dropped(home: Path, first: dict[st
     assert "Curated list" in related("show", "harrison-h4", "--home", home).stdout
 
 
+def test_the_readmes_example_is_what_the_program_shows(home: Path, first: dict[str, Any]) -> None:
+    shown = json.loads(related("show", "harrison-h4", "--home", home, "--json").stdout)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = text.split("$ related show harrison-h4\n")[1].split("```")[0]
+    places = [example.index(entry["title"]) for entry in shown["recommendations"]]
+    assert len(places) == 12
+    assert places == sorted(places)
+
+
 def test_a_draft_gets_essays_of_its_subject(home: Path, first: dict[str, Any]) -> None:
     draft = (
         "Keeping a starter alive\n" + "Feed the sourdough with rye flour and water; its yeasts make bread rise. " * 8

@@ -8,6 +8,7 @@ PORT ?= 8000
 SOURCES ?= examples
 DATA ?= data
 DEMO := .demo
+CORPORA ?= grass_gis linux_man_pages libreoffice_help r_help perl_docs
 BIN := .venv/bin
 READY := .venv/ready
 
@@ -73,8 +74,8 @@ serve: setup
 	$(BIN)/related serve --home $(DATA) --port $(PORT)
 
 bench: setup
-	$(BIN)/python -m benchmarks.public_corpora --out benchmarks/corpora grass_gis linux_man_pages libreoffice_help
-	$(BIN)/python -m benchmarks.quality --floor 0 --out benchmarks/results grass_gis linux_man_pages libreoffice_help
+	$(BIN)/python -m benchmarks.public_corpora --out benchmarks/corpora $(CORPORA)
+	$(BIN)/python -m benchmarks.quality --floor 0 --out benchmarks/results $(CORPORA)
 
 fuzz: setup
 	FUZZ_EXAMPLES=10000 $(BIN)/pytest tests/corpus/test_hostile_pages.py

@@ -2,7 +2,7 @@
 
 A corpus is a folder with articles.jsonl.gz {id, title, description, category, published, author, body} and
 related.jsonl.gz {id, related}. It is looked for by name in ../shared/corpora, then in benchmarks/corpora, where
-`python -m benchmarks.public_corpora` makes three of them from Debian's documentation packages.
+`python -m benchmarks.public_corpora` makes five of them from Debian's documentation packages.
 """
 
 import gzip

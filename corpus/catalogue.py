@@ -54,14 +54,12 @@ class Catalogue:
 
     curated: essay id -> ids of the items its list names, in list order, each once. It holds essays and unmatched
              blurbs, never the essay itself.
-    blurb_texts: essay id -> what other pages' blurbs say of it in other words than its standfirst.
     digest: of all essays and lists; equal digests mean an equal catalogue.
     """
 
     essays: tuple[Essay, ...]
     unmatched: tuple[UnmatchedBlurb, ...]
     curated: Mapping[str, tuple[str, ...]]
-    blurb_texts: Mapping[str, tuple[str, ...]]
     report: MatchReport
     digest: str
 
@@ -81,7 +79,6 @@ def build_catalogue(essays: Iterable[Essay]) -> Catalogue:
         essays=joined,
         unmatched=tuple(unmatched[ident] for ident in sorted(unmatched)),
         curated={essay.id: listed for essay in ordered if (listed := _curated(essay, matches[essay.id]))},
-        blurb_texts=_other_words(joined),
         report=_report(everything),
         digest=_digest(ordered),
     )
@@ -137,16 +134,6 @@ def _with_category(essay: Essay, shown: set[str]) -> Essay:
 def _with_targets(essay: Essay, matches: list[Match]) -> Essay:
     blurbs = (replace(b, target=match.target) for b, match in zip(essay.blurbs, matches, strict=False))
     return replace(essay, blurbs=tuple(blurbs))
-
-
-def _other_words(essays: tuple[Essay, ...]) -> Mapping[str, tuple[str, ...]]:
-    standfirsts = {essay.id: normalise(essay.standfirst or "") for essay in essays}
-    texts: dict[str, dict[str, str]] = {}
-    for essay in essays:
-        for blurb in essay.blurbs:
-            if blurb.target and blurb.text and normalise(blurb.text) != standfirsts[blurb.target]:
-                texts.setdefault(blurb.target, {}).setdefault(normalise(blurb.text), blurb.text)
-    return {ident: tuple(found[key] for key in sorted(found)) for ident, found in texts.items()}
 
 
 def _report(matches: list[Match]) -> MatchReport:

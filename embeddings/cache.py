@@ -16,6 +16,9 @@ import numpy as np
 from corpus.errors import CacheError
 from embeddings.encoder import Matrix
 
+PLACE = Path("cache", "vectors.sqlite3")
+"""Where it lies in a site's home."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
     fingerprint TEXT NOT NULL, digest BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (fingerprint, digest)

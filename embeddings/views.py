@@ -5,7 +5,7 @@ passages). Their unit vectors are summed. One vector per essay was enough in tri
 best single pair of passages (max-sim) gained nothing over it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,15 +22,14 @@ _ESSAYS_A_WRITE = 200
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The texts of one essay. blurbs: what other pages' lists say of it in words of their own."""
+    """The texts of one essay: of itself alone. What lists say of it would let a list speak for its own entries."""
 
     summary: str
     passages: tuple[str, ...]
-    blurbs: tuple[str, ...] = ()
 
     def texts(self) -> list[str]:
         """Every text that has to be encoded."""
-        return [text for text in (self.summary, *self.passages, *self.blurbs) if text]
+        return [text for text in (self.summary, *self.passages) if text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,6 @@ class EncodingCount:
 
 def views_of(
     essays: Sequence[Essay],
-    blurb_texts: Mapping[str, tuple[str, ...]],
     encoder: Encoder,
     cache: VectorCache,
     progress: Progress = lambda done: None,
@@ -56,7 +54,7 @@ def views_of(
         new = {e.body: passages(e, encoder.window, encoder.count_tokens) for e in some if e.body not in known}
         cache.put_passages(new)
         known |= new
-        found += [Views(summary(e.title, e.standfirst), tuple(known[e.body]), blurb_texts.get(e.id, ())) for e in some]
+        found += [Views(summary(e.title, e.standfirst), tuple(known[e.body])) for e in some]
         progress(len(some))
     return found
 
@@ -78,10 +76,31 @@ def encode_texts(
     return vectors, EncodingCount(encoded=len(missing), reused=len(wanted) - len(missing))
 
 
+def read_passages(essay: Essay, encoder: Encoder, cache: VectorCache) -> tuple[tuple[str, ...], Matrix]:
+    """An essay's passages, of one without a body its summary, and their vectors: float32, shape (passages, dim).
+
+    Both come from the cache; the encoder is asked only for what that lacks.
+    """
+    views = views_of([essay], encoder, cache)[0]
+    texts = views.passages or tuple(views.texts())
+    vector_of, _count = encode_texts(texts, encoder, cache)
+    rows = [vector_of[text] for text in texts]
+    return texts, np.vstack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
+
+
 def pool(views: Sequence[Views], vector_of: Callable[[str], Matrix]) -> Matrix:
     """float32, shape (n, dim): the unit vector of each essay, from the vectors of its texts."""
     rows = [_pool_one(view, vector_of) for view in views]
     return unit_rows(np.vstack(rows)) if rows else np.zeros((0, 0), dtype=np.float32)
+
+
+def bodies(views: Sequence[Views], vector_of: Callable[[str], Matrix]) -> Matrix:
+    """The same without title and standfirst; an essay without a body has the first axis."""
+    if not views:
+        return np.zeros((0, 0), dtype=np.float32)
+    bare = [Views("", view.passages) if view.passages else None for view in views]
+    dim = len(vector_of(next(text for view in views for text in view.texts())))
+    return unit_rows(np.vstack([_pool_one(view, vector_of) if view else np.zeros(dim) for view in bare]))
 
 
 def _pool_one(views: Views, vector_of: Callable[[str], Matrix]) -> Matrix:
@@ -89,8 +108,6 @@ def _pool_one(views: Views, vector_of: Callable[[str], Matrix]) -> Matrix:
     if views.passages:
         body = [vector_of(text) for text in views.passages]
         parts += [_unit(body[0]), _unit(np.mean(body, axis=0))]
-    if views.blurbs:
-        parts.append(_unit(np.mean([vector_of(text) for text in views.blurbs], axis=0)))
     total: Matrix = np.sum(parts, axis=0, dtype=np.float32)
     return total
 

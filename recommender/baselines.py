@@ -64,7 +64,7 @@ def most_listed(material: Material, judged: Sequence[str], curated: Curated) -> 
 
 def tfidf(material: Material, judged: Sequence[str], curated: Curated) -> Lists:
     """TF-IDF cosine over the whole texts."""
-    return _best_products(material.cold_items.terms, material.cold_items.terms.T.tocsr(), material.essays, judged)
+    return _best_products(material.texts.terms, material.texts.terms.T.tocsr(), material.essays, judged)
 
 
 def bm25(material: Material, judged: Sequence[str], curated: Curated) -> Lists:
@@ -86,7 +86,7 @@ def bm25(material: Material, judged: Sequence[str], curated: Curated) -> Lists:
 
 def dense(material: Material, judged: Sequence[str], curated: Curated) -> Lists:
     """Cosine of the essays' vectors: nearest neighbours and nothing else."""
-    vectors = material.cold_items.vectors
+    vectors = material.texts.vectors
     row_of = {ident: row for row, ident in enumerate(vectors.ids)}
     near = FaissIndex(vectors).search(vectors.matrix[[row_of[own] for own in judged]], DEPTH + 1)
     return [_cut((n.id for n in found), own) for own, found in zip(judged, near, strict=True)]

@@ -1,12 +1,14 @@
 """Related articles for a text that is not published: read as any page, set against a published edition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from corpus.decoding import decode
-from corpus.errors import EncoderError, RelatedArticlesError
+from corpus.errors import RelatedArticlesError
 from corpus.essay import Block, Essay, PageProblem, PageRejected
 from corpus.sources import PageOptions, list_pages, read_pages
 from corpus.text_pages import parse_text_page
@@ -14,12 +16,13 @@ from embeddings.encoder import Encoder
 from embeddings.passages import passages, summary
 from embeddings.vectors import Vectors
 from embeddings.views import Views, pool
+from recommender.candidates import CandidateFinder
 from recommender.edition import Edition
-from recommender.lexical import whole_text
+from recommender.learning import Lesson
 from recommender.material import Material
-from recommender.neighbourhood import CANDIDATES, to_candidate
-from recommender.ranking import Item, Ranking, Rules, rank
-from recommender.signals import Neighbours, Scored, TextItems
+from recommender.neighbourhood import CANDIDATES, to_candidates
+from recommender.ranking import Candidate, Item, Ranking, Rules, rank
+from recommender.texts import Texts
 from recommender.twins import is_same_text
 
 _DRAFT = "the draft"
@@ -61,29 +64,29 @@ def suggest_for(draft: Essay, edition: Edition, encoder: Encoder, k: int) -> Ran
     A draft with the id of a published essay is taken for its next version.
     Raises EncoderError when the edition was made by another encoder.
     """
-    if edition.manifest["encoder"] != encoder.fingerprint:
-        raise EncoderError(
-            f"edition {edition.id} was built with {edition.manifest['encoder']}, but the model now is "
-            f"{encoder.fingerprint}: run `related build` with it, or set `model` back"
-        )
+    edition.check_encoder(encoder.fingerprint)
     material = Material.load(edition)
-    query = _query(draft, material, encoder)
-    scored = Neighbours(material.items).nearest(query, material.items, CANDIDATES)[0]
+    lesson = Lesson.from_json(edition.manifest["lesson"])
+    place = material.landscape.place(_query(draft, material, encoder))
+    pairs = CandidateFinder(material.landscape, material.graph).of_places(place)
+    scored = sorted(to_candidates(material.ids, pairs, 0, lesson), key=lambda c: (-c.editors, c.id))[:CANDIDATES]
     items = _with_twins(draft, material, edition, scored)
-    source = Item(draft.id, "essay", twins=_TWINS_OF_DRAFT)
-    return rank(source, [to_candidate(s) for s in scored], (), items, Rules(limit=k))
+    source = Item(draft.id, "essay", published=draft.published, twins=_TWINS_OF_DRAFT)
+    return rank(source, scored, (), items, Rules(limit=k))
 
 
-def _query(draft: Essay, material: Material, encoder: Encoder) -> TextItems:
+def _query(draft: Essay, material: Material, encoder: Encoder) -> Texts:
     cut = passages(draft, encoder.window, encoder.count_tokens)
     views = Views(summary(draft.title, draft.standfirst), tuple(cut))
     texts = views.texts()
     vector_of = dict(zip(texts, encoder.encode(texts), strict=True))
     vectors = Vectors((draft.id,), pool([views], vector_of.__getitem__), encoder.fingerprint)
-    return TextItems.of(material.lexicon, vectors, [whole_text(draft)], [draft.title])
+    nothing = np.zeros(vectors.dim, dtype=np.float32)
+    summaries = vector_of[views.summary] if views.summary else nothing
+    return material.reader.read([draft], vectors, summaries.reshape(1, -1))
 
 
-def _with_twins(draft: Essay, material: Material, edition: Edition, scored: list[Scored]) -> Mapping[str, Item]:
+def _with_twins(draft: Essay, material: Material, edition: Edition, scored: Sequence[Candidate]) -> Mapping[str, Item]:
     """The edition's items, those that are nearly the draft's text marked as its twins."""
     near = {candidate.id for candidate in scored}
     same = [e.id for e in material.essays if e.id in near and is_same_text(draft.body, e.body)]

@@ -4,7 +4,8 @@
     <home>/editions/<id>/
         manifest.json                 what it is, how it was made, the digest of every file, and its own
         items.jsonl                   what can be recommended, one item a line, in id order
-        lists.jsonl                   each essay's curated list and candidates, in the same order
+        lists.jsonl                   each essay's curated list and candidates, in the same order; a candidate is
+                                      [id, editors, meaning, [[signal, value], ...], place]
         essays.jsonl                  the essays in full, as `related parse` prints them
         vectors.npz                   vectors (float32, unit rows) of essays and unmatched blurbs, in the order of items
         lexicon.json                  terms and idf
@@ -18,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -25,10 +27,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import BuildInProgress, EditionError, NoEdition, UnknownEssay
-from recommender.ranking import Candidate, Item, Ranking, Rules, list_limit, rank
+from corpus.errors import BuildInProgress, EditionError, EncoderError, NoEdition, UnknownEssay
+from recommender.ranking import Candidate, Item, Ranking, Rules, list_limit, rank, why_not
 
-FORMAT = 1
+FORMAT = 2
 KEEP = 5
 MANIFEST = "manifest.json"
 ITEMS = "items.jsonl"
@@ -108,6 +110,23 @@ class Edition:
         rules = rules or Rules(limit=list_limit(lists.list_length))
         candidates = lists.candidates + (lists.unlinked if rules.unlinked else ())
         return rank(self.items[ident], candidates, lists.curated, self.items, rules)
+
+    def why_not(self, ident: str, target: str, rules: Rules | None = None) -> str:
+        """Where an item stands in the essay's list by these rules, or what keeps it out, as a sentence."""
+        lists = self.lists(ident)
+        rules = rules or Rules(limit=list_limit(lists.list_length))
+        asked_for = rules.unlinked or any(blurb.id == target for blurb in lists.unlinked)
+        candidates = lists.candidates + (lists.unlinked if asked_for else ())
+        return why_not(self.items[ident], target, candidates, lists.curated, self.items, rules)
+
+    def check_encoder(self, fingerprint: str) -> None:
+        """Raises EncoderError unless the edition's vectors are those of this encoder."""
+        built_with = self.manifest["encoder"]
+        if built_with != fingerprint:
+            raise EncoderError(
+                f"edition {self.id} was built with {built_with}, but the model now is {fingerprint}: run `related "
+                "build` with it, or set `model` back"
+            )
 
     def essay_record(self, ident: str) -> dict[str, Any]:
         """The essay in full, as `related parse` prints it."""
@@ -315,23 +334,37 @@ def _spelled_once(url: str) -> str:
 def _item_to_record(item: Item) -> dict[str, Any]:
     record = asdict(item)
     record["published"] = item.published.isoformat() if item.published else None
+    record["sketch"] = f"{item.sketch:x}"
     return record
 
 
 def _item_from_record(record: dict[str, Any]) -> Item:
-    published = record["published"]
-    return replace(Item(**record), published=date.fromisoformat(published) if published else None)
+    published, sketch = record["published"], int(record["sketch"], 16)
+    return replace(Item(**record), published=date.fromisoformat(published) if published else None, sketch=sketch)
 
 
 def _lists_to_record(lists: EssayLists) -> dict[str, Any]:
     groups = {name: getattr(lists, name) for name in ("curated", "candidates", "unlinked")}
-    rows = {name: [[c.id, c.score, c.meaning, c.wording] for c in group] for name, group in groups.items()}
+    rows = {name: [_candidate_to_row(candidate) for candidate in group] for name, group in groups.items()}
     return {"id": lists.id, "list_length": lists.list_length, **rows}
 
 
 def _lists_from_record(record: dict[str, Any]) -> EssayLists:
-    groups = (tuple(Candidate(*row) for row in record[name]) for name in ("curated", "candidates", "unlinked"))
+    groups = (tuple(map(_candidate_from_row, record[name])) for name in ("curated", "candidates", "unlinked"))
     return EssayLists(record["id"], record["list_length"], *groups)
+
+
+def _candidate_to_row(candidate: Candidate) -> list[Any]:
+    """Rounded: the last digits say nothing, and differ between machines."""
+    reasons = [[signal, round(value, 3)] for signal, value in candidate.reasons]
+    return [candidate.id, round(candidate.editors, 6), round(candidate.meaning, 6), reasons, candidate.place]
+
+
+def _candidate_from_row(row: list[Any]) -> Candidate:
+    ident, editors, meaning, reasons, place = row
+    # a site has some hundred thousand reasons, and a dozen signals
+    named = tuple((sys.intern(signal), value) for signal, value in reasons)
+    return Candidate(ident, editors, meaning, named, place)
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

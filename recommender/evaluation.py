@@ -1,117 +1,291 @@
 """How well the recommendations find what editors listed. Two recalls are never one word: this is curated_recall.
 
-Protocol "cold": no list is seen by any signal, as on a site that has none. The judged lists are the curated ones, each
-entry that names an essay of the index. `ceiling` says what share of all entries that is.
+Three protocols:
+
+    cold      no list is seen by anything, as on a site that has none
+    curated   the judged page's own list is hidden, and with it the lists of a fifth of all pages (folds by source page)
+    new_page  besides, all links to the judged page are hidden: it was published today
+
+The judged lists are the curated ones, each entry that names an essay of the site; `ceiling` says what share of all
+entries that is. What is judged is what would be served, by the same rank(), decisions off.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from recommender.balance import balance, coverage, gini, in_degrees, most_listed_share, orphans_share
 from recommender.baselines import BASELINES, DEPTH, Curated, Lists
+from recommender.blurb_recall import BlurbRecall
+from recommender.candidates import Pairs
 from recommender.edition import Edition
+from recommender.learning import CrossValidation, Lesson
 from recommender.material import Material
-from recommender.metrics import bootstrap, measure
+from recommender.metrics import Interval, bootstrap, measure, recall
+from recommender.model import DEFAULT, probability
 from recommender.neighbourhood import DEPTH as POOL_DEPTH
-from recommender.neighbourhood import to_candidate
-from recommender.ranking import Item, Rules, rank
-from recommender.signals import Neighbours, Scored
+from recommender.neighbourhood import MAX_SHARE, listed_shares, nearest_wordings, shown_lengths
+from recommender.ranking import DEFAULT_LIMIT, Candidate, Item, Rules, rank
+from recommender.signals import SIGNALS
+from recommender.study import Study, study_lists
+from recommender.thorough import look_closely
+from recommender.twins import find_twins
+from recommender.watch import Unwatched, Watch
 
 OURS = "related"
-MAX_JUDGED = 2000
+MEANING = "meaning"
+"""Our profile of that name: the texts alone."""
+PROTOCOLS = ("cold", "curated", "new_page")
+MAIN = "curated_recall@10"
+K = 10
+MAX_JUDGED = 5000
 """Larger sites are judged on a sample of this many lists, drawn with a fixed seed; n says so."""
 _SEED = 11
-_MAIN = "curated_recall@10"
+_BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-Interval = tuple[float, float, float]
-"""Value, and the low and high end of its 95% bootstrap interval."""
+Systems = Mapping[str, Mapping[str, Interval]]
+SiteLists = Mapping[str, Sequence[Candidate]]
+"""Essay id -> its candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Pairs whose score lies between low and high: how many, their mean score, and the share that editors listed."""
+
+    low: float
+    high: float
+    n: int
+    mean_score: float
+    share_listed: float
+
+
+@dataclass(frozen=True, slots=True)
+class InDegrees:
+    """In how many lists each essay stands, descending: of K in ours and by nearest neighbours alone (dense), as they
+    are in the editors'. All others are shares (0-1) of our lists. max_share_by_default: lists as long as each page's
+    own; orphans stand in no list of K, which coverage is short of."""
+
+    ours: Sequence[int]
+    editors: Sequence[int]
+    dense: Sequence[int]
+    max_share: float
+    max_share_by_default: float
+    orphans: float
+    coverage: float
+    gini: float
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What was judged, raw. judged: essay ids. truth: their lists. runs: protocol -> system -> a list for each."""
+
+    judged: Sequence[str]
+    truth: Curated
+    runs: Mapping[str, Mapping[str, Lists]]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """systems: system -> metric -> interval. n: lists judged. ceiling: share of list entries that are in the index.
+    """n: lists judged. ceiling: share of list entries that are in the index.
 
-    lift: best baseline -> our recall@10 minus its own, list by list.
-    rule_costs: rule -> recall@10 without the rule minus with it, list by list.
+    protocols: protocol -> system -> metric -> interval.
+    lift: protocol -> best baseline -> our recall@10 minus its own, list by list.
+    rule_costs: protocol -> rule -> recall@10 without the rule minus with it, list by list.
+    curves: protocol -> system -> recall at 1, 2, ... DEPTH.
     """
 
-    protocol: str
     n: int
     ceiling: float | None
-    systems: Mapping[str, Mapping[str, Interval]]
-    lift: Mapping[str, Interval]
-    rule_costs: Mapping[str, Interval]
+    protocols: Mapping[str, Systems]
+    lift: Mapping[str, Mapping[str, Interval]]
+    rule_costs: Mapping[str, Mapping[str, Interval]]
+    curves: Mapping[str, Mapping[str, Sequence[float]]]
+    calibration: Sequence[CalibrationBin]
+    in_degree: InDegrees | None
+    lesson: Lesson
+    blurbs: BlurbRecall | None
+    outcomes: Outcomes
 
     def to_json(self) -> dict[str, Any]:
-        """{protocol: {system: {metric: [value, low, high]}}} with n, the ceiling and the lift beside it."""
-        systems = {name: {m: list(interval) for m, interval in row.items()} for name, row in self.systems.items()}
-        lift = {name: list(interval) for name, interval in self.lift.items()}
-        costs = {name: list(interval) for name, interval in self.rule_costs.items()}
-        return {self.protocol: systems, "n": self.n, "ceiling": self.ceiling, "lift": lift, "rule_costs": costs}
+        """{protocol: {system: {metric: [value, low, high]}}} with n and the ceiling; the rest under "details"."""
+        protocols = {name: _as_lists(systems) for name, systems in self.protocols.items()}
+        return {**protocols, "n": self.n, "ceiling": self.ceiling, "details": self._details()}
+
+    def _details(self) -> dict[str, Any]:
+        return {
+            "lift": _as_lists(self.lift),
+            "rule_costs": _as_lists(self.rule_costs),
+            "curves": {protocol: dict(systems) for protocol, systems in self.curves.items()},
+            "calibration": [_fields(entry) for entry in self.calibration],
+            "in_degree": None if self.in_degree is None else {"k": K} | _fields(self.in_degree),
+            "learned": _lesson_record(self.lesson),
+            "blurbs": self.blurbs.to_json() if self.blurbs else None,
+        }
 
 
 def evaluate(
-    material: Material,
-    curated: Mapping[str, Sequence[str]],
-    items: Mapping[str, Item],
-    entries: int,
-    candidates: Sequence[Sequence[Scored]] | None = None,
+    material: Material, items: Mapping[str, Item], entries: int, study: Study, blurbs: BlurbRecall | None = None
 ) -> Evaluation:
     """Judge our recommendations and the baselines by the curated lists.
 
-    curated: essay id -> ids of the items its list names. entries: how many entries all lists have, joined or not.
-    candidates: those of each essay, in order, when they were computed from material.cold_items already.
+    entries: how many entries all lists have, joined or not. study: of the same material. blurbs: as the
+    build found it, since it needs the passages' vectors.
     """
-    truth = judged_lists(material, curated)
+    truth = judged_lists(material)
     judged = _sample(sorted(truth))
     if not judged:
-        return Evaluation("cold", 0, _ceiling(truth, entries), {}, {}, {})
-    if candidates is None:
-        candidates = Neighbours(material.cold_items).nearest(material.cold_items, material.cold_items, POOL_DEPTH)
-    lists = {name: baseline(material, judged, truth) for name, baseline in BASELINES.items()}
-    lists[OURS] = _ours(material, judged, items, candidates)
-    values = {name: measure(*_hits(found, judged, truth)) for name, found in lists.items()}
-    twins_kept = _ours(material, judged, {i: replace(item, twins=None) for i, item in items.items()}, candidates)
-    unruled = measure(*_hits(twins_kept, judged, truth))
+        return Evaluation(
+            0, _ceiling(truth, entries), {}, {}, {}, {}, (), None, study.lesson, blurbs, Outcomes((), {}, {})
+        )
+    judge = _Judge(material, items, truth, judged)
+    scored = dict(_site_lists(material, study))
+    judges = dict.fromkeys(scored, judge)
+    judges["cold"] = replace(judge, items=_without_lists(material, items, study), sees_lists=False)
+    ours = {protocol: judges[protocol].ours(scored[protocol]) for protocol in scored}
+    rivals = {name: baseline(material, judged, truth) for name, baseline in BASELINES.items()}
+    found = {protocol: rivals | {MEANING: ours["cold"], OURS: ours[protocol]} for protocol in scored}
+    found["cold"].pop(MEANING)  # it is the same as ours there
+    values = {p: {name: judge.measured(lists) for name, lists in systems.items()} for p, systems in found.items()}
+    last = "curated" if "curated" in scored else "cold"
     return Evaluation(
-        "cold",
         n=len(judged),
         ceiling=_ceiling(truth, entries),
-        systems={name: {metric: bootstrap(v) for metric, v in row.items()} for name, row in values.items()},
-        lift=_lift(values),
-        rule_costs={"near_duplicates": bootstrap(unruled[_MAIN] - values[OURS][_MAIN])},
+        protocols={p: {s: {m: bootstrap(v) for m, v in row.items()} for s, row in values[p].items()} for p in values},
+        lift={protocol: _lift(values[protocol]) for protocol in values},
+        rule_costs={p: judges[p].rule_costs(scored[p], values[p][OURS][MAIN]) for p in scored},
+        curves={p: {name: judge.curve(lists) for name, lists in systems.items()} for p, systems in found.items()},
+        calibration=_calibration(study, truth, material.ids),
+        in_degree=_in_degree(material, judges[last], scored[last], truth),
+        lesson=study.lesson,
+        blurbs=blurbs,
+        outcomes=Outcomes(judged, truth, found),
     )
 
 
-def evaluate_edition(edition: Edition) -> Evaluation:
-    """Judge a published edition; nothing is encoded anew. Raises EditionError when it is damaged."""
+def evaluate_edition(
+    edition: Edition, watch: Watch | None = None, thorough: bool = False
+) -> tuple[dict[str, Any], Outcomes]:
+    """Judge a published edition; nothing is encoded anew. Gives Evaluation.to_json() and the raw outcomes.
+
+    thorough: with each signal's worth and the learning curve. Raises EditionError when the edition is damaged.
+    """
+    watch = watch or Unwatched()
     material = Material.load(edition)
-    curated = {ident: [c.id for c in edition.lists(ident).curated] for ident in edition.essay_ids()}
-    return evaluate(material, curated, edition.items, entries=edition.manifest["join"]["total"])
+    study = study_lists(material, watch)
+    shown = edition.manifest["evaluation"]["details"]["blurbs"]
+    blurbs = BlurbRecall.from_json(shown) if shown else None
+    evaluation = evaluate(material, edition.items, edition.manifest["join"]["total"], study, blurbs)
+    record = evaluation.to_json()
+    if thorough:
+        record["details"] |= look_closely(material, study, watch).to_json()
+    return record, evaluation.outcomes
 
 
-def judged_lists(material: Material, curated: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The curated lists cut to essays of the index, those that keep any."""
-    known = set(material.items.vectors.ids)
-    cut = {source: [target for target in listed if target in known] for source, listed in curated.items()}
-    return {source: listed for source, listed in cut.items() if listed}
+def judged_lists(material: Material) -> dict[str, list[str]]:
+    """The curated lists cut to essays of the site, those that keep any."""
+    ids, graph = material.ids, material.graph
+    return {ids[row]: [ids[column] for column in graph.targets(row).tolist()] for row in graph.listing.tolist()}
 
 
-def _ours(
-    material: Material,
-    judged: Sequence[str],
-    items: Mapping[str, Item],
-    candidates: Sequence[Sequence[Scored]],
-) -> Lists:
-    by_essay = dict(zip(material.items.vectors.ids, candidates, strict=True))
-    rules = Rules(limit=DEPTH, curated_first=False)
-    lists: Lists = []
-    for own in judged:
-        ranking = rank(items[own], [to_candidate(scored) for scored in by_essay[own]], (), items, rules)
-        lists.append([recommendation.target for recommendation in ranking.recommendations])
-    return lists
+def _site_lists(material: Material, study: Study) -> Iterator[tuple[str, dict[str, list[Candidate]]]]:
+    """Protocol -> the candidates of every essay: judged ones as the protocol has it, the others as in use."""
+    cold = _from_pairs(material.ids, study.pairs, DEFAULT.probabilities(study.pairs.values))
+    yield "cold", cold
+    if study.validation is None:
+        return
+    in_use = _from_pairs(material.ids, study.pairs, probability(study.lesson.logits(study.pairs)))
+    for protocol in PROTOCOLS[1:]:
+        # Where the lists teach nothing sure, the default is what is served, and so what is judged.
+        hidden = dict(_from_folds(material, study.validation, protocol)) if study.lesson.used else cold
+        yield protocol, {**in_use, **hidden}
+
+
+def _without_lists(material: Material, items: Mapping[str, Item], study: Study) -> dict[str, Item]:
+    """The items, near-duplicates found as on a site without lists."""
+    twins = find_twins(material.essays, nearest_wordings(material.ids, study.pairs), {})
+    return {ident: replace(item, twins=twins.get(ident)) for ident, item in items.items()}
+
+
+def _from_pairs(ids: Sequence[str], pairs: Pairs, scores: Any) -> dict[str, list[Candidate]]:
+    rows = enumerate(pairs.rows.tolist())
+    return {ids[row]: _best(ids, pairs.columns[pairs.of(i)], scores[pairs.of(i)]) for i, row in rows}
+
+
+def _from_folds(
+    material: Material, validation: CrossValidation, protocol: str
+) -> Iterator[tuple[str, list[Candidate]]]:
+    for row, columns, logits, _values in validation.scored(protocol == "new_page"):
+        yield material.ids[row], _best(material.ids, columns, probability(logits))
+
+
+def _best(ids: Sequence[str], columns: Any, scores: Any) -> list[Candidate]:
+    order = np.lexsort((columns, -scores))[:POOL_DEPTH]
+    return [Candidate(ids[columns[i]], float(scores[i]), float(scores[i])) for i in order]
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """Ranks lists as they would be served and counts what the editors listed in them."""
+
+    material: Material
+    items: Mapping[str, Item]
+    truth: Curated
+    judged: Sequence[str]
+    sees_lists: bool = True
+
+    def ours(self, lists: SiteLists, twins: bool = True, balanced: bool = True) -> Lists:
+        """The judged essays' lists, DEPTH long; twins and balanced: whether those rules act."""
+        marked = self.balanced(lists) if balanced else lists
+        return [self.ranked(own, marked[own], twins) for own in self.judged]
+
+    def balanced(self, lists: SiteLists) -> SiteLists:
+        """With the marks that keep the site in balance; where no list is seen, as on a site that has none."""
+        if not self.sees_lists:
+            return balance(lists, DEFAULT_LIMIT, MAX_SHARE)
+        allowed = listed_shares(self.material.graph, self.material.ids)
+        return balance(lists, DEFAULT_LIMIT, MAX_SHARE, allowed, self.shown)
+
+    def ranked(self, own: str, candidates: Sequence[Candidate], twins: bool = True) -> list[str]:
+        """The first K as a page of K shows them, then what a longer page shows besides."""
+        items = self.items if twins else self.untwinned
+        short = _targets(items, own, candidates, K)
+        return short + [ident for ident in _targets(items, own, candidates, DEPTH) if ident not in short][: DEPTH - K]
+
+    def measured(self, lists: Lists) -> dict[str, Any]:
+        """Every metric, a value a judged list."""
+        return measure(*_hits(lists, self.judged, self.truth))
+
+    def curve(self, lists: Lists) -> list[float]:
+        """Mean recall at 1, 2, ... DEPTH."""
+        hits, relevant = _hits(lists, self.judged, self.truth)
+        return [round(float(recall(hits, relevant, k).mean()), 4) for k in range(1, DEPTH + 1)]
+
+    @cached_property
+    def shown(self) -> Mapping[str, int]:
+        """How many each page shows by default."""
+        return shown_lengths(self.material.essays)
+
+    @cached_property
+    def untwinned(self) -> Mapping[str, Item]:
+        """The items as nobody's near-duplicates."""
+        return {ident: replace(item, twins=None) for ident, item in self.items.items()}
+
+    def rule_costs(self, lists: SiteLists, with_rules: Any) -> dict[str, Interval]:
+        """What recall@10 would gain without each rule."""
+        without = {
+            "near_duplicates": self.measured(self.ours(lists, twins=False)),
+            "balance": self.measured(self.ours(lists, balanced=False)),
+        }
+        return {rule: bootstrap(values[MAIN] - with_rules) for rule, values in without.items()}
+
+
+def _targets(items: Mapping[str, Item], own: str, candidates: Sequence[Candidate], limit: int) -> list[str]:
+    rules = Rules(limit=limit, curated_first=False)
+    return [r.target for r in rank(items[own], candidates, (), items, rules).recommendations]
 
 
 def _hits(lists: Lists, judged: Sequence[str], truth: Curated) -> tuple[Any, Any]:
@@ -124,8 +298,48 @@ def _hits(lists: Lists, judged: Sequence[str], truth: Curated) -> tuple[Any, Any
 
 def _lift(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
     """Ours minus the best baseline's recall@10, list by list, with its interval, keyed by that baseline."""
-    best = max((name for name in values if name != OURS), key=lambda name: float(values[name][_MAIN].mean()))
-    return {best: bootstrap(values[OURS][_MAIN] - values[best][_MAIN])}
+    best = max((name for name in values if name not in (OURS, MEANING)), key=lambda n: float(values[n][MAIN].mean()))
+    return {best: bootstrap(values[OURS][MAIN] - values[best][MAIN])}
+
+
+def _calibration(study: Study, truth: Curated, ids: Sequence[str]) -> list[CalibrationBin]:
+    """What the scores promise beside what editors did, on pages whose lists were hidden."""
+    if study.validation is None:
+        return []
+    scores, listed = [], []
+    for row, columns, logits, _values in study.validation.scored(new_page=False):
+        named = set(truth[ids[row]])
+        scores.append(probability(logits))
+        listed += [ids[column] in named for column in columns.tolist()]
+    return list(_binned(np.concatenate(scores), np.array(listed, dtype=np.bool_)))
+
+
+def _binned(scores: Any, listed: Any) -> Iterator[CalibrationBin]:
+    bins = np.clip(np.searchsorted(_BINS, scores, side="right") - 1, 0, len(_BINS) - 2)
+    for number, (low, high) in enumerate(pairwise(_BINS)):
+        here = bins == number
+        if here.any():
+            mean, share = float(scores[here].mean()), float(listed[here].mean())
+            yield CalibrationBin(low, high, int(here.sum()), round(mean, 4), round(share, 4))
+
+
+def _in_degree(material: Material, judge: _Judge, lists: SiteLists, truth: Curated) -> InDegrees:
+    ids = material.ids
+    marked = judge.balanced(lists)
+    found = [judge.ranked(own, marked[own]) for own in ids]
+    ours = in_degrees((row[:K] for row in found), ids)
+    default = in_degrees((row[: judge.shown[own]] for own, row in zip(ids, found, strict=True)), ids)
+    dense = in_degrees([row[:K] for row in BASELINES["dense"](material, ids, truth)], ids)
+    return InDegrees(
+        ours=sorted(ours.values(), reverse=True),
+        editors=sorted(in_degrees(truth.values(), ids).values(), reverse=True),
+        dense=sorted(dense.values(), reverse=True),
+        max_share=round(most_listed_share(ours, len(found)), 4),
+        max_share_by_default=round(most_listed_share(default, len(found)), 4),
+        orphans=round(orphans_share(ours), 4),
+        coverage=round(coverage(ours), 4),
+        gini=round(gini(ours), 4),
+    )
 
 
 def _sample(judged: list[str]) -> list[str]:
@@ -137,3 +351,24 @@ def _sample(judged: list[str]) -> list[str]:
 
 def _ceiling(truth: Curated, entries: int) -> float | None:
     return round(sum(len(listed) for listed in truth.values()) / entries, 6) if entries else None
+
+
+def _as_lists(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Intervals as lists, at any depth."""
+    return {k: _as_lists(v) if isinstance(v, Mapping) else list(v) for k, v in nested.items()}
+
+
+def _fields(entry: Any) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value := getattr(entry, name), tuple) else value for name in entry.__slots__
+    }
+
+
+def _lesson_record(lesson: Lesson) -> dict[str, Any]:
+    models = {"listed": lesson.listed, "new": lesson.new} if lesson.used else {}
+    weights = {
+        name: {s: round(w, 3) for s, w in zip(SIGNALS, model.weights, strict=True) if w}
+        for name, model in models.items()
+    }
+    gain = list(lesson.gain) if lesson.gain else None
+    return {"used": lesson.used, "reason": lesson.reason, "lists": lesson.lists, "gain": gain, "weights": weights}

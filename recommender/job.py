@@ -1,7 +1,7 @@
 """The offline job: pages in, an edition published.
 
-Its stages: parse, match, encode, learn the lexicon, find neighbours, evaluate, publish. Nothing is published before the
-last one, so a build that fails or is killed leaves the old edition live.
+Its stages: parse, match, encode, survey, learn from the lists, choose candidates, evaluate, publish. Nothing is
+published before the last one, so a build that fails or is killed leaves the old edition live.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,32 +100,37 @@ class _Build:
     def _copy(self, last: Edition, folder: Path) -> dict[str, Any]:
         for name in last.manifest["files"]:
             shutil.copyfile(last.folder / name, folder / name)
-        return {key: last.manifest[key] for key in ("encoder", "counts", "evaluation")}
+        return {key: last.manifest[key] for key in ("encoder", "counts", "lesson", "evaluation")}
 
     def _write(self, folder: Path) -> tuple[dict[str, Any], int]:
         """Encode, find neighbours, evaluate; returns what the manifest says of it, and how many texts were encoded."""
         # Imported here: a build without a change needs neither scikit-learn nor FAISS.
-        from embeddings.cache import open_cache
+        from embeddings.cache import PLACE, open_cache
+        from recommender.blurb_recall import blurb_recall
         from recommender.evaluation import evaluate
         from recommender.material import Material, encode_catalogue
         from recommender.neighbourhood import find_neighbourhood
+        from recommender.study import study_lists
 
         catalogue, fingerprint = self.catalogue, self.encoder.fingerprint
-        with self.clock.stage("encode"), open_cache(self.home / "cache" / "vectors.sqlite3", fingerprint) as cache:
+        with self.clock.stage("encode"), open_cache(self.home / PLACE, fingerprint) as cache:
             encoded = encode_catalogue(catalogue, self.encoder, cache, self.watch)
-        with self.clock.stage("lexicon"):
-            material = Material.gather(catalogue, encoded, fingerprint)
-        with self.clock.stage("neighbours"):
-            progress = self.watch.stage("finding neighbours", len(catalogue.essays))
-            found = find_neighbourhood(material, catalogue, progress)
+        with self.clock.stage("survey"):
+            progress = self.watch.stage("surveying the site", len(catalogue.essays))
+            material = Material.gather(catalogue, encoded, fingerprint, progress)
+        with self.clock.stage("learn"):
+            study = study_lists(material, self.watch)
+        with self.clock.stage("candidates"):
+            found = find_neighbourhood(material, catalogue, study.pairs, study.lesson)
         with self.clock.stage("evaluate"):
-            cold = found.scored if material.cold_items is material.items else None
-            evaluation = evaluate(material, catalogue.curated, found.items, catalogue.report.total, cold)
+            blurbs = blurb_recall(material.essays, encoded.views, encoded.vector_of, material.reader, fingerprint)
+            evaluation = evaluate(material, found.items, catalogue.report.total, study, blurbs)
         editions.write_lists(folder, found.items.values(), found.lists)
-        editions.write_essays(folder, (essay_to_record(essay) for essay in catalogue.essays))
+        editions.write_essays(folder, (essay_to_record(_as_stated(essay)) for essay in catalogue.essays))
         material.save(folder)
         counts = _counts(catalogue, found.items) | {"texts": encoded.count.encoded + encoded.count.reused}
-        manifest = {"encoder": fingerprint, "counts": counts, "evaluation": evaluation.to_json()}
+        described = {"encoder": fingerprint, "counts": counts}
+        manifest = described | {"lesson": study.lesson.to_json(), "evaluation": evaluation.to_json()}
         return manifest, encoded.count.encoded
 
     def _publish(self, folder: Path, manifest: Mapping[str, Any], last: Edition | None, encoded: int) -> BuildReport:
@@ -153,6 +158,11 @@ class _Build:
             seconds=dict(self.clock.seconds),
             evaluation=manifest["evaluation"],
         )
+
+
+def _as_stated(essay: Essay) -> Essay:
+    """Without what was inferred from lists: whoever reads an edition's essays must not take it for their own words."""
+    return replace(essay, category=None) if essay.category_inferred else essay
 
 
 @contextmanager

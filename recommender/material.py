@@ -1,25 +1,33 @@
-"""What the offline side works on: the essays of a site as vectors and terms. Written into an edition, and read back to
-suggest for a draft or to evaluate without encoding anything anew."""
+"""What the offline side works on: a site's essays and blurbs as the signals read them, and who lists whom. Written into
+an edition, and read back to suggest for a draft, to explain or to evaluate without encoding anything anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from corpus.catalogue import Catalogue, UnmatchedBlurb
+from corpus.catalogue import Catalogue, UnmatchedBlurb, build_catalogue
 from corpus.errors import EditionError, ShapeMismatch
 from corpus.essay import Essay, PageRejected
 from corpus.records import essay_from_record
 from embeddings.cache import VectorCache
-from embeddings.encoder import Encoder, Matrix
+from embeddings.encoder import Encoder, Matrix, Progress
 from embeddings.vectors import Vectors, stack
 from embeddings.views import EncodingCount, Views, encode_texts, pool, views_of
+from recommender.blurb_recall import shown_blurbs
 from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, check_edition, read_lines
+from recommender.landscape import Landscape
 from recommender.lexical import Lexicon, whole_text
-from recommender.signals import TextItems
+from recommender.list_graph import ListGraph
+from recommender.texts import SiteReader, Texts
 from recommender.watch import Watch
+
+_FROM_LANDSCAPE = ("near", "nearest_scores", "basis", "strengths")
+_FROM_TEXTS = ("terms", "titles_named")
+"""What takes long to read again; the other fields of Texts are made anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,86 +40,137 @@ class EncodedCatalogue:
 
 
 def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: VectorCache, watch: Watch) -> EncodedCatalogue:
-    """Encode whatever the cache does not hold yet."""
-    cutting = watch.stage("cutting passages", len(catalogue.essays))
-    views = views_of(catalogue.essays, catalogue.blurb_texts, encoder, cache, cutting)
+    """Encode whatever the cache does not hold yet: the views of every essay, and every blurb."""
+    views = views_of(catalogue.essays, encoder, cache, watch.stage("cutting passages", len(catalogue.essays)))
     texts = {text for view in views for text in view.texts()} | {blurb.text for blurb in catalogue.unmatched}
+    texts |= {text for text, _target in shown_blurbs(catalogue.essays)}
     vector_of, count = encode_texts(texts, encoder, cache, watch.stage("encoding texts", len(texts)))
     return EncodedCatalogue(views, vector_of, count)
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """essays: in id order, with `items` row by row the same.
+    """essays: in id order, as are landscape and graph.
 
-    cold_items: the essays as they are known without anyone's list: no blurb's words are in their vectors. The same
-    object as `items` where no blurb has words of its own. Evaluation uses these.
     blurbs: the unmatched blurbs, in id order.
     """
 
     essays: tuple[Essay, ...]
-    lexicon: Lexicon
-    items: TextItems
-    cold_items: TextItems
-    blurbs: TextItems
+    reader: SiteReader
+    landscape: Landscape
+    graph: ListGraph
+    blurbs: Texts
+
+    @property
+    def texts(self) -> Texts:
+        """The site's essays."""
+        return self.landscape.texts
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The essays' ids, in order."""
+        return self.texts.ids
 
     @classmethod
-    def gather(cls, catalogue: Catalogue, encoded: EncodedCatalogue, fingerprint: str) -> "Material":
+    def gather(
+        cls,
+        catalogue: Catalogue,
+        encoded: EncodedCatalogue,
+        fingerprint: str,
+        progress: Progress = lambda done: None,
+    ) -> "Material":
         """The material of a site, from the vectors of its texts."""
-        views, vector_of = encoded.views, encoded.vector_of
-        ids = tuple(essay.id for essay in catalogue.essays)
-        unlisted = [Views(view.summary, view.passages) for view in views]
-        vectors = Vectors(ids, pool(views, vector_of.__getitem__), fingerprint)
-        cold = vectors if unlisted == list(views) else Vectors(ids, pool(unlisted, vector_of.__getitem__), fingerprint)
+        essays, vector_of = catalogue.essays, encoded.vector_of
+        vectors = Vectors(tuple(e.id for e in essays), pool(encoded.views, vector_of.__getitem__), fingerprint)
+        summaries = _summaries(encoded, vectors.dim)
+        reader = SiteReader(essays, Lexicon.learn([whole_text(essay) for essay in essays]))
         blurb_matrix = stack([vector_of[blurb.text] for blurb in catalogue.unmatched], vectors.dim)
-        blurb_vectors = Vectors(tuple(blurb.id for blurb in catalogue.unmatched), blurb_matrix, fingerprint)
-        lexicon = Lexicon.learn([whole_text(essay) for essay in catalogue.essays])
-        return _assemble(catalogue.essays, catalogue.unmatched, lexicon, vectors, cold, blurb_vectors)
+        return cls(
+            essays,
+            reader,
+            Landscape.survey(reader.read_site(essays, vectors, summaries), progress),
+            ListGraph.of(vectors.ids, catalogue.curated),
+            _read_blurbs(reader, catalogue.unmatched, blurb_matrix, fingerprint),
+        )
 
     def save(self, folder: Path) -> None:
-        """Write vectors and lexicon into an edition's folder."""
-        self.lexicon.save(folder / LEXICON)
+        """Write what is not in the essays into an edition's folder."""
+        self.reader.lexicon.save(folder / LEXICON)
         arrays: dict[str, Any] = {
-            "vectors": self.items.vectors.matrix,
+            "vectors": self.texts.vectors.matrix,
+            "summaries": self.texts.summaries,
             "blurb_vectors": self.blurbs.vectors.matrix,
         }
-        if self.cold_items is not self.items:
-            arrays["cold_vectors"] = self.cold_items.vectors.matrix
+        for owner, names in ((self.landscape, _FROM_LANDSCAPE), (self.texts, _FROM_TEXTS)):
+            for name in names:
+                arrays |= _to_arrays(name, getattr(owner, name))
         np.savez(folder / VECTORS, **arrays)
 
     @classmethod
     def load(cls, edition: Edition) -> "Material":
         """The material of an edition. Raises EditionError when its files are damaged."""
         check_edition(edition.folder, (ESSAYS, VECTORS, LEXICON))
-        fingerprint = str(edition.manifest["encoder"])
-        unmatched = [
-            UnmatchedBlurb(item.id, item.standfirst or "", item.category, item.published, item.url, item.title)
-            for item in edition.items.values()
-            if item.kind == "blurb"
-        ]
         try:
-            essays = tuple(essay_from_record(record, "") for record in read_lines(edition.folder / ESSAYS))
+            read = [essay_from_record(record, "") for record in read_lines(edition.folder / ESSAYS)]
+            essays = build_catalogue(read).essays  # matched again: records say nothing of what was found out
             with np.load(edition.folder / VECTORS, allow_pickle=False) as stored:
-                vectors = Vectors(tuple(essay.id for essay in essays), stored["vectors"], fingerprint)
-                cold = vectors
-                if "cold_vectors" in stored:
-                    cold = Vectors(vectors.ids, stored["cold_vectors"], fingerprint)
-                blurbs = Vectors(tuple(blurb.id for blurb in unmatched), stored["blurb_vectors"], fingerprint)
-            lexicon = Lexicon.load(edition.folder / LEXICON)
+                return _restore(edition, essays, dict(stored))
         except (KeyError, ValueError, ShapeMismatch, PageRejected) as error:
             raise EditionError(f"edition {edition.id} is damaged ({error}): run `related build`") from error
-        return _assemble(essays, unmatched, lexicon, vectors, cold, blurbs)
 
 
-def _assemble(
-    essays: tuple[Essay, ...],
-    unmatched: Sequence[UnmatchedBlurb],
-    lexicon: Lexicon,
-    vectors: Vectors,
-    cold: Vectors,
-    blurbs: Vectors,
-) -> Material:
-    items = TextItems.of(lexicon, vectors, [whole_text(essay) for essay in essays], [essay.title for essay in essays])
-    cold_items = items if cold is vectors else TextItems(cold, items.terms, items.title_shares)
-    blurb_items = TextItems.of(lexicon, blurbs, [b.text for b in unmatched], [b.title for b in unmatched])
-    return Material(essays, lexicon, items, cold_items, blurb_items)
+def curated_of(edition: Edition) -> dict[str, list[str]]:
+    """Each essay's curated list in an edition, as ids of items."""
+    return {ident: [candidate.id for candidate in edition.lists(ident).curated] for ident in edition.essay_ids()}
+
+
+def _restore(edition: Edition, essays: tuple[Essay, ...], stored: Mapping[str, Any]) -> Material:
+    fingerprint = str(edition.manifest["encoder"])
+    vectors = Vectors(tuple(essay.id for essay in essays), stored["vectors"], fingerprint)
+    reader = SiteReader(essays, Lexicon.load(edition.folder / LEXICON))
+    known = {name: _from_arrays(name, stored) for name in _FROM_TEXTS}
+    texts = reader.read_site(essays, vectors, stored["summaries"], **known)
+    unmatched = [
+        UnmatchedBlurb(item.id, item.standfirst or "", item.category, item.published, item.url, item.title)
+        for item in edition.items.values()
+        if item.kind == "blurb"
+    ]
+    return Material(
+        essays,
+        reader,
+        Landscape(texts, **{name: _from_arrays(name, stored) for name in _FROM_LANDSCAPE}),
+        ListGraph.of(vectors.ids, curated_of(edition)),
+        _read_blurbs(reader, unmatched, stored["blurb_vectors"], fingerprint),
+    )
+
+
+def _summaries(encoded: EncodedCatalogue, dim: int) -> Matrix:
+    """Vector of title and standfirst of each essay; zeros where there is neither."""
+    nothing = np.zeros(dim, dtype=np.float32)
+    return stack([encoded.vector_of[v.summary] if v.summary else nothing for v in encoded.views], dim)
+
+
+def _read_blurbs(reader: SiteReader, blurbs: Iterable[UnmatchedBlurb], matrix: Matrix, fingerprint: str) -> Texts:
+    """Blurbs that no page stands behind, read as essays of a title and a standfirst."""
+    essays = [
+        Essay(b.id, title=b.title, standfirst=b.text, url=b.url, category=b.category, published=b.published)
+        for b in blurbs
+    ]
+    return reader.read(essays, Vectors(tuple(essay.id for essay in essays), matrix, fingerprint), matrix)
+
+
+_SPARSE = ("data", "indices", "indptr", "shape")
+
+
+def _to_arrays(name: str, matrix: Any) -> dict[str, Any]:
+    """The matrix under its name, a sparse one in parts."""
+    if not sparse.issparse(matrix):
+        return {name: matrix}
+    return {f"{name}.{part}": np.asarray(getattr(matrix, part)) for part in _SPARSE}
+
+
+def _from_arrays(name: str, stored: Mapping[str, Any]) -> Any:
+    if name in stored:
+        return stored[name]
+    data, indices, starts, shape = (stored[f"{name}.{part}"] for part in _SPARSE)
+    return sparse.csr_matrix((data, indices, starts), shape=tuple(shape.tolist()))

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Hits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
+Interval = tuple[float, float, float]
+"""A mean, and the low and high end of its 95% bootstrap interval."""
 
 RESAMPLES = 1000
 _SEED = 20_250_719
@@ -56,7 +58,7 @@ def measure(hits: Hits, relevant: Counts) -> dict[str, Values]:
     return {name: metric(hits, relevant, k) for name, (metric, k) in METRICS.items()}
 
 
-def bootstrap(values: Values, resamples: int = RESAMPLES) -> tuple[float, float, float]:
+def bootstrap(values: Values, resamples: int = RESAMPLES) -> Interval:
     """Mean, and its 95% percentile bootstrap interval (Efron, 1979) over the judged essays; the same each time."""
     rng = np.random.default_rng(_SEED)
     n = len(values)

@@ -2,23 +2,37 @@
 all call it, so what is judged is what is served."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from math import cos, pi
 from typing import Literal
+
+from recommender.reasons import phrase
 
 Origin = Literal["curated", "model"]
 ItemKind = Literal["essay", "blurb"]
+Profile = Literal["editors", "meaning"]
+"""Whose order: as editors would list, or by meaning alone."""
+Place = Literal["", "held", "lifted"]
+"""What the balance of the whole site says of a candidate (recommender/balance.py); "" is nothing."""
 
 DEFAULT_LIMIT = 12
 """How many a page shows when it has no curated list whose length to follow."""
 MAX_LIMIT = 50
+LIFTING_LIMIT = 5
+"""A shorter list lifts nothing: each of its places is worth too much."""
+SKETCH_BITS = 256
+
+_HELD = "already in as many lists as the site allows"
+_LIFTED = "no other list would show it"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """What can be recommended: an essay, or an unmatched blurb (kind "blurb": no page stands behind it yet).
 
-    twins: name of its group of near-duplicates, None when it has none.
+    twins: name of its group of near-duplicates, None when it has none. sketch: SKETCH_BITS bits that tell how near
+    two items are in meaning, see similarity(); 0 is unknown.
     """
 
     id: str
@@ -29,21 +43,45 @@ class Item:
     category: str | None = None
     published: date | None = None
     twins: str | None = None
+    sketch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An item with its score for one essay, and the two signals that a person can read."""
+    """An item as one essay's candidate.
+
+    editors, meaning: its score under each profile, a probability (0-1). reasons: the signals that speak most for it,
+    strongest first, each with its plain value, as recommender.reasons.phrase() takes it.
+    """
 
     id: str
-    score: float
+    editors: float
     meaning: float
-    wording: float
+    reasons: tuple[tuple[str, float], ...] = ()
+    place: Place = ""
+
+    def score(self, profile: Profile) -> float:
+        """The score under a profile (0-1)."""
+        return self.editors if profile == "editors" else self.meaning
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a list may hold. Dates are inclusive; an item without a date or category fails a rule about it."""
+    """What a list may hold, and in which order.
+
+    Filters, for every item: unlinked, category, published_after and published_before (inclusive), newer_by_days and
+    older_by_days (how many days newer or older than the essay an item may be), exclude, min_score (of the profile). An
+    item without a date or category fails a rule about it; an essay without a date fails every item where its date
+    counts.
+
+    Composition, for what the model adds, since editors may list as they like:
+    diversity     0-1; at 0 the order is the score's, at 1 only what differs from the items above counts (see rank)
+    per_category  at most so many of one category; what the editors listed counts, items without category do not
+    balanced      whether Candidate.place is obeyed
+
+    at_least: when fewer items than this get through, the list is empty. The limit does not count for that: a page that
+    asks for two gets two, if there are at_least to choose from.
+    """
 
     limit: int = DEFAULT_LIMIT
     curated_first: bool = True
@@ -53,11 +91,18 @@ class Rules:
     published_before: date | None = None
     exclude: frozenset[str] = frozenset()
     min_score: float | None = None
+    profile: Profile = "editors"
+    diversity: float = 0.0
+    per_category: int | None = None
+    at_least: int = 0
+    newer_by_days: int | None = None
+    older_by_days: int | None = None
+    balanced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One place of an essay's list; position counts from 1."""
+    """One place of an essay's list; position counts from 1. score: the one of the profile asked for."""
 
     source: str
     target: str
@@ -94,46 +139,183 @@ def rank(
 
     items: every item that candidates and curated name. Never in the list: the essay itself, anything twice, a
     near-duplicate of the essay or of an item above it, an unmatched blurb unless the rules ask for them.
+
+    With diversity d each next candidate is the one with the most (1 - d) * score - d * its greatest similarity to an
+    item above: maximal marginal relevance (Carbonell and Goldstein 1998); ties as above.
+
+    Candidate.place: "held" is passed over. "lifted" takes the last place of a full list of LIFTING_LIMIT or more, from
+    a candidate of the model, when it would not stand in the list and all rules let it; one a list, the best of several.
     """
-    kept: list[Recommendation] = []
-    dropped: list[Dropped] = []
-    shown: dict[str, str] = {source.twins: source.id} if source.twins else {}
-    taken = {source.id}
-    for origin, candidate in _in_order(candidates, curated if rules.curated_first else ()):
-        if len(kept) == rules.limit:
-            break
-        if candidate.id in taken:
-            continue
-        taken.add(candidate.id)
-        item = items[candidate.id]
-        reason = _kept_out(item, candidate, rules) or _near_duplicate(item, shown)
-        if reason:
-            dropped.append(Dropped(item.id, reason))
-            continue
-        if item.twins:
-            shown[item.twins] = item.id
-        reasons = explain(candidate, origin)
-        kept.append(Recommendation(source.id, item.id, len(kept) + 1, candidate.score, origin, reasons))
-    return Ranking(tuple(kept), tuple(dropped))
+    ranking = _fill(source, candidates, curated, items, rules)
+    if len(ranking.recommendations) >= rules.at_least:
+        return ranking
+    enough = _fill(source, candidates, curated, items, replace(rules, limit=rules.at_least))
+    if len(enough.recommendations) >= rules.at_least:
+        return ranking
+    return _show_none(enough, rules.at_least)
 
 
-def explain(candidate: Candidate, origin: Origin) -> tuple[str, ...]:
+def why_not(
+    source: Item,
+    target: str,
+    candidates: Sequence[Candidate],
+    curated: Sequence[Candidate],
+    items: Mapping[str, Item],
+    rules: Rules,
+) -> str:
+    """Where an item stands in the essay's list, or what keeps it out, as one sentence. The target may be any id."""
+    if target == source.id:
+        return "it is the essay itself"
+    offered = len({candidate.id for candidate in candidates} - {source.id})
+    unlimited = replace(rules, limit=len(candidates) + len(curated))  # all are offered, so none is lifted
+    for asked in (rules, unlimited):
+        ranking = rank(source, candidates, curated, items, asked)
+        for place in ranking.recommendations:
+            if place.target == target:
+                return _standing(place, rules, offered)
+        for dropped in ranking.dropped:
+            if dropped.target == target:
+                return dropped.reason
+    return f"not among its {_candidates(offered)}" if target in items else f"there is no item {target!r}"
+
+
+def explain(candidate: Candidate, origin: Origin, lifted: bool = False) -> tuple[str, ...]:
     """Why a candidate stands in a list, in an editor's words, the strongest reason first."""
-    reasons = ["listed by the editors"] if origin == "curated" else []
-    reasons.append(f"{_degree(candidate.meaning, 0.6, 0.4)} in meaning ({candidate.meaning:.2f})")
-    reasons.append(f"{_degree(candidate.wording, 0.3, 0.1)} in wording ({candidate.wording:.2f})")
-    return tuple(reasons)
+    first = ["listed by the editors"] if origin == "curated" else [_LIFTED] if lifted else []
+    return (*first, *(phrase(signal, value) for signal, value in candidate.reasons))
 
 
-def _in_order(candidates: Sequence[Candidate], curated: Sequence[Candidate]) -> Iterator[tuple[Origin, Candidate]]:
-    for candidate in curated:
-        yield "curated", candidate
-    for candidate in sorted(candidates, key=lambda c: (-c.score, c.id)):
-        yield "model", candidate
+def similarity(a: int, b: int) -> float:
+    """The cosine of two items' vectors (-1 to 1), estimated from their sketches; 0.0 when either is unknown (0).
+
+    The share of bits in which two sketches differ estimates their vectors' angle, in half turns (Charikar 2002); its
+    standard error is at most 0.03, that of the cosine 0.1.
+    """
+    return cos(pi * (a ^ b).bit_count() / SKETCH_BITS) if a and b else 0.0
 
 
-def _kept_out(item: Item, candidate: Candidate, rules: Rules) -> str | None:
-    """The first rule that keeps the item out, as a sentence."""
+def list_limit(list_length: int) -> int:
+    """How many a page shows by default: as many as its editors listed, else DEFAULT_LIMIT."""
+    return min(list_length, MAX_LIMIT) or DEFAULT_LIMIT
+
+
+def _fill(
+    source: Item,
+    candidates: Sequence[Candidate],
+    curated: Sequence[Candidate],
+    items: Mapping[str, Item],
+    rules: Rules,
+) -> Ranking:
+    """The list without regard to at_least."""
+    growing = _GrowingList(source, items, rules)
+    for candidate in curated if rules.curated_first else ():
+        growing.offer(candidate, "curated")
+    ordered = sorted(candidates, key=lambda c: (-c.score(rules.profile), c.id))
+    for candidate in growing.most_diverse(ordered) if rules.diversity else ordered:
+        growing.offer(candidate, "model")
+    if rules.balanced:
+        growing.lift([candidate for candidate in ordered if candidate.place == "lifted"])
+    return Ranking(tuple(growing.kept), tuple(growing.dropped))
+
+
+class _GrowingList:
+    """A list that is filled from its top, and what was passed over."""
+
+    def __init__(self, source: Item, items: Mapping[str, Item], rules: Rules) -> None:
+        self.kept: list[Recommendation] = []
+        self.dropped: list[Dropped] = []
+        self._source, self._items, self._rules = source, items, rules
+        self._offered = {source.id}
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return len(self.kept) >= self._rules.limit
+
+    def offer(self, candidate: Candidate, origin: Origin) -> None:
+        """Give the item the next place, or note what keeps it out. Nothing happens when the list is full, or when the
+        item was offered before."""
+        if self.full or candidate.id in self._offered:
+            return
+        self._offered.add(candidate.id)
+        reason = self._kept_out(candidate, origin)
+        if reason:
+            self.dropped.append(Dropped(candidate.id, reason))
+        else:
+            self._append(candidate, origin)
+
+    def lift(self, candidates: Sequence[Candidate]) -> None:
+        """Give the last place to the first of these that was not offered yet and that the rules let into it."""
+        if not self.full or self._rules.limit < LIFTING_LIMIT or self.kept[-1].origin == "curated":
+            return
+        last = self.kept.pop()
+        for candidate in candidates:
+            if candidate.id not in self._offered and not self._kept_out(candidate, "model"):
+                self._append(candidate, "model", lifted=True)
+                self.dropped.append(Dropped(last.target, f"its place is given to {candidate.id}: {_LIFTED}"))
+                return
+        self.kept.append(last)
+
+    def most_diverse(self, ordered: Sequence[Candidate]) -> Iterator[Candidate]:
+        """The candidates by maximal marginal relevance to the list as it is when the next is asked for.
+
+        Ties stay in the order given. While nothing is above, all are equally unlike it.
+        """
+        left, nearest, compared = list(ordered), dict.fromkeys((c.id for c in ordered), -1.0), 0
+        rules = self._rules
+
+        def worth(candidate: Candidate) -> float:
+            return (1 - rules.diversity) * candidate.score(rules.profile) - rules.diversity * nearest[candidate.id]
+
+        while left and not self.full:
+            for shown in self.kept[compared:]:
+                sketch = self._items[shown.target].sketch
+                for candidate in left:
+                    alike = similarity(sketch, self._items[candidate.id].sketch)
+                    nearest[candidate.id] = max(nearest[candidate.id], alike)
+            compared = len(self.kept)
+            best = max(left, key=worth)
+            left.remove(best)
+            yield best
+
+    def _append(self, candidate: Candidate, origin: Origin, lifted: bool = False) -> None:
+        position, score = len(self.kept) + 1, candidate.score(self._rules.profile)
+        reasons = explain(candidate, origin, lifted)
+        self.kept.append(Recommendation(self._source.id, candidate.id, position, score, origin, reasons))
+
+    def _kept_out(self, candidate: Candidate, origin: Origin) -> str | None:
+        """The first rule that keeps the item out of the next place, as a sentence."""
+        item = self._items[candidate.id]
+        return (
+            _filtered(item, candidate, self._rules)
+            or _wrong_age(item, self._source, self._rules)
+            or self._near_duplicate(item)
+            or (self._unwelcome(item, candidate) if origin == "model" else None)
+        )
+
+    def _near_duplicate(self, item: Item) -> str | None:
+        if item.twins is None:
+            return None
+        above = (self._source.id, *(place.target for place in self.kept))
+        twin = next((ident for ident in above if self._twins_of(ident) == item.twins), None)
+        return f"a near-duplicate of {twin}" if twin is not None else None
+
+    def _twins_of(self, ident: str) -> str | None:
+        return self._source.twins if ident == self._source.id else self._items[ident].twins
+
+    def _unwelcome(self, item: Item, candidate: Candidate) -> str | None:
+        """What the composition of the list, or of the whole site, has against an item that no editor listed."""
+        if self._rules.balanced and candidate.place == "held":
+            return _HELD
+        if self._rules.per_category is None or item.category is None:
+            return None
+        count = sum(self._items[place.target].category == item.category for place in self.kept)
+        if count >= self._rules.per_category:
+            return f"the list has {count} of the category {item.category} already"
+        return None
+
+
+def _filtered(item: Item, candidate: Candidate, rules: Rules) -> str | None:
     if item.kind == "blurb" and not rules.unlinked:
         return "no page stands behind this blurb"
     if item.id in rules.exclude:
@@ -144,21 +326,38 @@ def _kept_out(item: Item, candidate: Candidate, rules: Rules) -> str | None:
         return f"published {item.published or 'at an unknown date'}, not after {rules.published_after}"
     if rules.published_before and (item.published is None or item.published > rules.published_before):
         return f"published {item.published or 'at an unknown date'}, not before {rules.published_before}"
-    if rules.min_score is not None and candidate.score < rules.min_score:
-        return f"its score {candidate.score:.3f} is under {rules.min_score:.3f}"
+    score = candidate.score(rules.profile)
+    if rules.min_score is not None and score < rules.min_score:
+        return f"its score {score:.3f} is under {rules.min_score:.3f}"
     return None
 
 
-def _near_duplicate(item: Item, shown: Mapping[str, str]) -> str | None:
-    if item.twins and item.twins in shown:
-        return f"a near-duplicate of {shown[item.twins]}"
+def _wrong_age(item: Item, source: Item, rules: Rules) -> str | None:
+    if rules.newer_by_days is None and rules.older_by_days is None:
+        return None
+    if item.published is None or source.published is None:
+        return "its date is unknown" if item.published is None else "the essay's date is unknown"
+    days = (item.published - source.published).days
+    if rules.newer_by_days is not None and days > rules.newer_by_days:
+        return f"{days:,} days newer than the essay, more than {rules.newer_by_days:,}"
+    if rules.older_by_days is not None and -days > rules.older_by_days:
+        return f"{-days:,} days older than the essay, more than {rules.older_by_days:,}"
     return None
 
 
-def _degree(value: float, close: float, akin: float) -> str:
-    return "close" if value >= close else "akin" if value >= akin else "distant"
+def _show_none(ranking: Ranking, at_least: int) -> Ranking:
+    """No list, when it would be too short to be one."""
+    count = len(ranking.recommendations)
+    reason = f"only {count} got through, and a list needs {at_least}"
+    unshown = tuple(Dropped(place.target, reason) for place in ranking.recommendations)
+    return Ranking((), ranking.dropped + unshown)
 
 
-def list_limit(list_length: int) -> int:
-    """How many a page shows by default: as many as its editors listed, else DEFAULT_LIMIT."""
-    return min(list_length, MAX_LIMIT) or DEFAULT_LIMIT
+def _standing(place: Recommendation, rules: Rules, offered: int) -> str:
+    by = "listed by the editors" if place.origin == "curated" else f"of {_candidates(offered)}"
+    end = f", below the list's end at {rules.limit}" if place.position > rules.limit else ""
+    return f"at rank {place.position:,}, {by}, with a score of {place.score:.3f}{end}"
+
+
+def _candidates(count: int) -> str:
+    return f"{count:,} candidate{'' if count == 1 else 's'}"

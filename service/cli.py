@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from corpus.errors import RelatedArticlesError
 
 if TYPE_CHECKING:
     from recommender.edition import Edition
+    from recommender.ranking import Rules
     from service.settings import Settings
 
 app = typer.Typer(
@@ -55,6 +57,13 @@ class ExportFormat(StrEnum):
     csv = "csv"
     trec = "trec"
     static = "static"
+
+
+class ProfileName(StrEnum):
+    """Whose order: recommender.ranking.Profile."""
+
+    editors = "editors"
+    meaning = "meaning"
 
 
 def main() -> None:
@@ -141,19 +150,38 @@ def build(
 @app.command()
 def show(
     essay: Annotated[str, typer.Argument(help="The essay's id or URL.")],
+    why: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER",
+            help="Id or URL of another essay or blurb: tell its rank in this essay's list or the rule that keeps it "
+            "out, what each signal adds to its score, the passages nearest in meaning, and the shared terms.",
+        ),
+    ] = None,
+    profile: Annotated[
+        ProfileName, typer.Option(help="Order and score: as this site's editors would list, or by meaning alone.")
+    ] = ProfileName.editors,
     home: Home = DEFAULT_HOME,
     unlinked: Annotated[bool, typer.Option(help="Also blurbs that no page stands behind.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show an essay: its fields, its curated list, its related articles with reasons, and what was dropped and why."""
-    from service.console import print_essay, show_record
+    """Show an essay: its fields, its curated list, its related articles with reasons, and what was dropped and why.
 
+    Why does it list one article, or not list another? [bold]related show ESSAY --why OTHER[/bold]
+    """
+    from service.console import print_essay, show_record
+    from service.console_why import print_why
+
+    settings = _settings(home)
+    rules = replace(settings.rules(), profile=profile.value, unlinked=unlinked)
     edition = _edition(home)
-    record = show_record(edition, _find(edition, essay), unlinked)
+    ident = _find(edition, essay)
+    print_record = print_essay if why is None else print_why
+    record = show_record(edition, ident, rules) if why is None else _why(edition, ident, why, rules, settings)
     if as_json:
         print(json.dumps(record, ensure_ascii=False))
     else:
-        print_essay(record)
+        print_record(record)
 
 
 @app.command()
@@ -193,39 +221,64 @@ def export(
     """Print every essay's final list, as the website would get it."""
     from service.export import write_csv, write_jsonl, write_static, write_trec
 
-    edition = _edition(home)
+    edition, rules = _edition(home), _settings(home).rules()
     if form is ExportFormat.static:
-        print(f"{write_static(edition, k, out)} files in {out}", file=sys.stderr)
+        print(f"{write_static(edition, k, out, rules)} files in {out}", file=sys.stderr)
         return
-    writers: dict[ExportFormat, Callable[[Any, int | None, Any], None]] = {
+    writers: dict[ExportFormat, Callable[[Any, int | None, Any, Any], None]] = {
         ExportFormat.jsonl: write_jsonl,
         ExportFormat.csv: write_csv,
         ExportFormat.trec: write_trec,
     }
-    writers[form](edition, k, sys.stdout)
+    writers[form](edition, k, sys.stdout, rules)
 
 
 @app.command()
 def evaluate(
     home: Home = DEFAULT_HOME,
     compare: Annotated[str | None, typer.Option(help="An edition's id: judge it too, and show it beside.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write an HTML page with tables and plots here; it needs nothing else to be read."),
+    ] = None,
+    trec: Annotated[
+        Path | None, typer.Option(help="Write TREC runs of every system, and qrels.txt, into this folder.")
+    ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Also what each signal is worth, and how many lists it takes: minutes.")
+    ] = False,
     as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
 ) -> None:
-    """Judge the recommendations by the curated lists, beside baselines: recall, hit, MRR, nDCG with 95% intervals."""
+    """Judge the recommendations by the curated lists, beside baselines: recall, hit, MRR, nDCG with 95% intervals.
+
+    Three protocols: cold (no list is seen), curated (the judged page's own list is hidden), new_page (links to it too).
+    """
     from recommender.edition import open_edition
     from recommender.evaluation import evaluate_edition
-    from service.console import print_evaluation
+    from service.console import Bars, print_comparison, print_evaluation
 
     edition = _edition(home)
     other = open_edition(home, compare) if compare else None
-    evaluation = evaluate_edition(edition).to_json()
-    compared = evaluate_edition(other).to_json() if other else None
+    with Bars(quiet) as bars:
+        evaluation, outcomes = evaluate_edition(edition, bars, thorough)
+        compared = evaluate_edition(other, bars)[0] if other else None
+    if report:
+        from service.report import write_report
+
+        write_report(evaluation, report, f"Edition {edition.id}", compared, f"Edition {compare}" if compare else "")
+        print(f"report in {report}", file=sys.stderr)
+    if trec:
+        from service.trec import write_trec_files
+
+        print(f"{write_trec_files(outcomes, trec)} files in {trec}", file=sys.stderr)
     if as_json:
         print(json.dumps(evaluation | ({"compared": {compare: compared}} if compared else {}), ensure_ascii=False))
         return
     print_evaluation(evaluation, f"edition {edition.id}")
-    if other and compared:
-        print_evaluation(compared, f"edition {other.id}")
+    if compare and compared:
+        print_evaluation(compared, f"edition {compare}")
+        print_comparison(evaluation, compared)
 
 
 @app.command()
@@ -279,6 +332,18 @@ def _edition(home: Path) -> "Edition":
     from recommender.edition import open_current
 
     return open_current(home)
+
+
+def _why(edition: "Edition", essay: str, other: str, rules: "Rules", settings: "Settings") -> dict[str, Any]:
+    """Why another item stands in an essay's list, or why it does not, as JSON."""
+    from embeddings.cache import PLACE
+    from embeddings.sentence import SentenceEncoder
+    from recommender.explain import explain_pair, find_item, reading_passages
+    from service.console_why import why_record
+
+    target = find_item(edition, other).id
+    with reading_passages(edition, SentenceEncoder(settings.model), settings.home / PLACE) as passages_of:
+        return why_record(edition.id, explain_pair(edition, essay, target, passages_of, rules))
 
 
 def _find(edition: "Edition", essay: str) -> str:

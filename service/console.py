@@ -1,23 +1,23 @@
 """What a person sees in the terminal: progress bars and tables. Nothing that a page says is read as markup."""
 
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
-from corpus.decoding import plain
 from embeddings.encoder import Progress as OnProgress
 from recommender.build_report import BuildReport
 from recommender.edition import Edition, EditionSummary
 from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation, Rules, list_limit
+from service.terminal import open_console as _console
+from service.terminal import print_line as _print
+from service.terminal import shown as _shown
 
 _SHOWN_PROBLEMS = 10
-_WIDTH_OF_A_PIPE = 120
 _METRICS = ("curated_recall@5", "curated_recall@10", "curated_recall@50", "hit@10", "mrr", "ndcg@10")
 
 
@@ -86,7 +86,7 @@ def print_build(report: BuildReport, to_stderr: bool) -> None:
 
 
 def print_evaluation(evaluation: Mapping[str, Any], heading: str = "", console: Console | None = None) -> None:
-    """The recall table: ours and every baseline, with 95% intervals of the main figures."""
+    """The recall tables: ours and every baseline under each protocol, and what was learned."""
     console = console or _console(False)
     _print(console, f"\n{heading}" if heading else "")
     n = evaluation["n"]
@@ -94,27 +94,85 @@ def print_evaluation(evaluation: Mapping[str, Any], heading: str = "", console: 
         _print(console, "Nothing to judge: no curated list names an essay of this site.")
         return
     ceiling = f"{evaluation['ceiling']:.1%}" if evaluation["ceiling"] is not None else "unknown"
-    title = f"cold: no list seen by any signal; n = {n:,} lists; {ceiling} of their entries are essays of the site"
+    protocols = [protocol for protocol in _PROTOCOLS if protocol in evaluation]
+    title = f"recall@10 by n = {n:,} curated lists; {ceiling} of their entries are essays of the site"
+    _print_systems(console, title, evaluation, protocols)
+    for protocol in protocols:
+        _print(console, f"{protocol.replace('_', ' '):9} {_PROTOCOLS[protocol]}")
+    _print_details(console, evaluation["details"])
+
+
+_PROTOCOLS = {
+    "cold": "no list is seen by anything",
+    "curated": "the judged page's own list is hidden, and those of its fold",
+    "new_page": "links to the judged page are hidden, too",
+}
+_MAIN = "curated_recall@10"
+_OTHER_METRICS = ("curated_recall@5", "mrr", "ndcg@10")
+
+
+def _print_systems(console: Console, title: str, evaluation: Mapping[str, Any], protocols: Sequence[str]) -> None:
+    """recall@10 under each protocol, then other metrics under the one that is most like the site as it is: the one
+    whose recall@10 has an interval."""
+    shown = "curated" if "curated" in protocols else "cold"
     table = Table(title=_shown(title), title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("")
-    for metric in _METRICS:
-        table.add_column(metric.replace("curated_", ""), justify="right", no_wrap=True)
-    systems = sorted(evaluation["cold"].items(), key=lambda entry: entry[1]["curated_recall@10"][0])
-    for name, metrics in systems:
-        cells = [_interval(metrics[m]) if m == "curated_recall@10" else f"{metrics[m][0]:.3f}" for m in _METRICS]
-        table.add_row(name, *cells, style="bold" if name == "related" else "")
+    names = [protocol.replace("_", " ") for protocol in protocols]
+    for column in ("", *names, *(metric.replace("curated_", "") for metric in _OTHER_METRICS)):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for name, metrics in sorted(evaluation[shown].items(), key=lambda entry: entry[1][_MAIN][0]):
+        found = {p: evaluation[p].get(name, evaluation[p]["related"])[_MAIN] for p in protocols}
+        cells = [_interval(found[p]) if p == shown else f"{found[p][0]:.3f}" for p in protocols]
+        row = [*cells, *(f"{metrics[metric][0]:.3f}" for metric in _OTHER_METRICS)]
+        table.add_row(name, *row, style="bold" if name == "related" else "")
     console.print(table)
-    for name, lift in evaluation["lift"].items():
-        _print(console, f"recall@10 over the best baseline, {name}: {lift[0]:+.3f} [{lift[1]:+.3f}, {lift[2]:+.3f}]")
-    for rule, cost in evaluation["rule_costs"].items():
-        _print(console, f"recall@10 that the rule on {rule.replace('_', '-')} costs: {cost[0]:.3f}")
 
 
-def show_record(edition: Edition, ident: str, unlinked: bool) -> dict[str, Any]:
-    """What `related show` tells of an essay, as JSON."""
+def _print_details(console: Console, details: Mapping[str, Any]) -> None:
+    lifts = [(p.replace("_", " "), name, lift) for p, row in details["lift"].items() for name, lift in row.items()]
+    over = "; ".join(f"{protocol} {_signed(lift)} ({name})" for protocol, name, lift in lifts)
+    _print(console, f"recall@10 over the best baseline: {over}")
+    learned = details["learned"]
+    gain = f" ({_signed(learned['gain'])} recall@10)" if learned["gain"] else ""
+    _print(console, f"weights: {learned['reason']}{gain}")
+    for rule in next(iter(details["rule_costs"].values()), {}):
+        costs = (f"{p.replace('_', ' ')} {row[rule][0]:.3f}" for p, row in details["rule_costs"].items())
+        _print(console, f"recall@10 that the rule on {rule.replace('_', '-')} costs: {', '.join(costs)}")
+    degrees = details["in_degree"]
+    if degrees:
+        share, orphans = degrees["max_share_by_default"], degrees["orphans"]
+        _print(
+            console,
+            f"no essay in more than {share:.1%} of the lists; {orphans:.1%} of the essays in none of {degrees['k']}",
+        )
+    blurbs = details["blurbs"]
+    if blurbs:
+        first, ten = blurbs["recall@1"], blurbs["recall@10"]
+        _print(console, f"a blurb finds its own essay: {first[0]:.3f} first, {ten[0]:.3f} in ten (n = {blurbs['n']:,})")
+
+
+def print_comparison(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Our figures of two evaluations side by side."""
+    console = _console(False)
+    table = Table(title="the second beside the first", title_justify="left", box=SIMPLE_HEAD)
+    for column in ("", *(metric.replace("curated_", "") for metric in _METRICS)):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for protocol in _PROTOCOLS:
+        if protocol in one and protocol in other:
+            ours, theirs = one[protocol]["related"], other[protocol]["related"]
+            cells = [f"{theirs[m][0]:.3f} ({theirs[m][0] - ours[m][0]:+.3f})" for m in _METRICS]
+            table.add_row(protocol.replace("_", " "), *cells)
+    console.print(table)
+
+
+def _signed(interval: Sequence[float]) -> str:
+    return f"{interval[0]:+.3f} [{interval[1]:+.3f}, {interval[2]:+.3f}]"
+
+
+def show_record(edition: Edition, ident: str, rules: Rules) -> dict[str, Any]:
+    """What `related show` tells of an essay, as JSON. rules: the site's; their limit is not read."""
     lists = edition.lists(ident)
     limit = max(DEFAULT_LIMIT, list_limit(lists.list_length))  # more than the page shows: what the model adds, too
-    ranking = edition.related(ident, Rules(limit=limit, unlinked=unlinked))
+    ranking = edition.related(ident, replace(rules, limit=limit))
     item = edition.items[ident]
     essay = edition.essay_record(ident)
     essay["blocks"] = {kind: sum(b["kind"] == kind for b in essay["blocks"]) for kind in ("heading", "paragraph")}
@@ -122,7 +180,8 @@ def show_record(edition: Edition, ident: str, unlinked: bool) -> dict[str, Any]:
     return {
         "edition": edition.id,
         "essay": essay,
-        "curated": [_item(edition, candidate.id) | {"score": candidate.score} for candidate in lists.curated],
+        "profile": rules.profile,
+        "curated": [_item(edition, c.id) | {"score": c.score(rules.profile)} for c in lists.curated],
         "recommendations": [_recommendation(edition, r) for r in ranking.recommendations],
         "dropped": [_item(edition, dropped.target) | {"reason": dropped.reason} for dropped in ranking.dropped],
     }
@@ -221,18 +280,3 @@ def _passed_over(counts: Mapping[str, int]) -> str:
 
 def _interval(interval: Sequence[float]) -> str:
     return f"{interval[0]:.3f} [{interval[1]:.3f}, {interval[2]:.3f}]"
-
-
-def _console(to_stderr: bool) -> Console:
-    shown_on = sys.stderr if to_stderr else sys.stdout
-    width = None if shown_on.isatty() else _WIDTH_OF_A_PIPE
-    return Console(stderr=to_stderr, markup=False, highlight=False, width=width)
-
-
-def _print(console: Console, text: str) -> None:
-    console.print(_shown(text), soft_wrap=True)
-
-
-def _shown(text: str, style: str = "") -> Text:
-    """The text for the terminal: neither markup nor control characters of it act there."""
-    return Text(plain(text), style=style)

@@ -1,16 +1,19 @@
 """What goes over HTTP: the parameters that are asked with, and the answers. Nothing behind the edge knows these."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from recommender.ranking import MAX_LIMIT, Item, Origin, Recommendation, Rules
+from recommender.ranking import MAX_LIMIT, Item, Origin, Profile, Recommendation, Rules
 
 CardField = Literal[
     "id", "url", "title", "standfirst", "category", "published", "score", "position", "origin", "reason"
 ]
+
+SHOWN_REASONS = 3
 
 
 def _only_id_is_certain(schema: dict[str, Any]) -> None:
@@ -28,10 +31,10 @@ class Card(BaseModel):
     standfirst: str | None
     category: str | None
     published: date | None
-    score: float
+    score: float = Field(description="How likely it is to be listed, under the profile asked for (0-1).")
     position: int
     origin: Origin
-    reason: str
+    reason: str = Field(description="Why it stands here, the strongest reason first; three at most.")
 
     @classmethod
     def of(cls, item: Item, place: Recommendation) -> Self:
@@ -46,7 +49,7 @@ class Card(BaseModel):
             score=place.score,
             position=place.position,
             origin=place.origin,
-            reason="; ".join(place.reasons),
+            reason="; ".join(place.reasons[:SHOWN_REASONS]),
         )
 
 
@@ -135,6 +138,11 @@ class RelatedQuery(BaseModel):
         description="How many at most; by default as many as the page's own list names, else 12.",
         examples=[6],
     )
+    profile: Profile = Field(
+        default="editors",
+        description="Whose order, and whose score: as this site's editors list (`editors`), or by `meaning` alone.",
+        examples=["meaning"],
+    )
     category: str | None = Field(
         default=None,
         min_length=1,
@@ -154,7 +162,10 @@ class RelatedQuery(BaseModel):
         examples=[["bread", "2024/sourdough"]],
     )
     min_score: float | None = Field(
-        default=None, allow_inf_nan=False, description="Only what has this score or more.", examples=[0.4]
+        default=None,
+        allow_inf_nan=False,
+        description="Only what has this score or more (0-1), under the profile asked for.",
+        examples=[0.4],
     )
     include: Annotated[list[Literal["unlinked"]], BeforeValidator(_split)] = Field(
         default=[],
@@ -171,16 +182,18 @@ class RelatedQuery(BaseModel):
             raise PydanticCustomError("dates", "published_after should not be later than published_before")
         return self
 
-    def rules(self, default_limit: int) -> Rules:
-        """What the list may hold."""
-        return Rules(
-            limit=self.limit or default_limit,
+    def rules(self, default: Rules) -> Rules:
+        """What the list may hold: the site's default rules, and what the request says in their place."""
+        return replace(
+            default,
+            limit=self.limit or default.limit,
+            profile=self.profile,
             unlinked="unlinked" in self.include,
             category=self.category,
             published_after=self.published_after,
             published_before=self.published_before,
             exclude=frozenset(self.exclude) | frozenset(part.strip() for e in self.exclude for part in e.split(",")),
-            min_score=self.min_score,
+            min_score=default.min_score if self.min_score is None else self.min_score,
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpus.errors import SettingsError
+from recommender.ranking import MAX_LIMIT, Rules
 
 if TYPE_CHECKING:
     from corpus.sources import PageOptions
@@ -41,6 +42,28 @@ def _whole_number(low: int, high: int | None = None) -> _Kind:
     return _Kind(f"a whole number from {low}" + (f" to {high}" if high is not None else ""), accepts, from_text)
 
 
+def _number(low: float, high: float) -> _Kind:
+    def accepts(value: Any) -> bool:
+        return type(value) in (int, float) and low <= value <= high
+
+    def from_text(text: str) -> object:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    return _Kind(f"a number from {low:g} to {high:g}", accepts, from_text)
+
+
+def _optional(kind: _Kind) -> _Kind:
+    """The same, or nothing, which the environment says with an empty value."""
+    return _Kind(
+        kind.expected,
+        lambda value: value is None or kind.accepts(value),
+        lambda text: kind.from_text(text) if text else None,
+    )
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
@@ -56,7 +79,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 _TEXT = _Kind("text", _is_text)
-_OPTIONAL_TEXT = _Kind("text", lambda value: value is None or _is_text(value), lambda text: text or None)
+_OPTIONAL_TEXT = _optional(_TEXT)
 _ORIGINS = _Kind('a list of origins such as "https://example.org", without a path, or "*"', _are_origins, _split)
 
 
@@ -97,6 +120,30 @@ class Settings:
     degraded_after_hours: int = field(
         default=48, metadata=_about(_whole_number(1), "/healthz says degraded when the edition is older than this.")
     )
+    min_score: float | None = field(
+        default=None,
+        metadata=_about(
+            _optional(_number(0, 1)), "Nothing with a lower score is shown; a request's own `min_score` goes before it."
+        ),
+    )
+    diversity: float = field(
+        default=0.0,
+        metadata=_about(
+            _number(0, 1),
+            "0 orders a list by score; the nearer to 1, the more an article must differ from those above.",
+        ),
+    )
+    per_category: int | None = field(
+        default=None,
+        metadata=_about(
+            _optional(_whole_number(1)),
+            "Nothing is added of a category that a list has this many of; none is no limit.",
+        ),
+    )
+    at_least: int = field(
+        default=0,
+        metadata=_about(_whole_number(0, MAX_LIMIT), "A page with fewer related articles than this shows none."),
+    )
     host: str = field(default="127.0.0.1", metadata=_about(_TEXT, "Address that `related serve` listens on."))
     port: int = field(
         default=8000,
@@ -122,6 +169,15 @@ class Settings:
         from recommender.job import BuildOptions
 
         return BuildOptions(self.page_options(), self.keep_editions)
+
+    def rules(self) -> Rules:
+        """What these settings say about the website's lists; how long a list is, its page says."""
+        return Rules(
+            min_score=self.min_score,
+            diversity=self.diversity,
+            per_category=self.per_category,
+            at_least=self.at_least,
+        )
 
 
 _KINDS: dict[str, _Kind] = {entry.name: entry.metadata["kind"] for entry in fields(Settings) if entry.name != "home"}

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated, Any, get_origin
@@ -71,7 +71,7 @@ def related_by_id(
     ],
     query: Annotated[RelatedQuery, Query()],
 ) -> Response:
-    """Cards, best first: what the editors listed, then what is near in meaning and wording.
+    """Cards, best first: what the editors listed, then what they would be most likely to add.
 
     None is near enough, or the parameters leave nothing: 200 with no items.
     """
@@ -107,7 +107,8 @@ def _edition(request: Request) -> Edition:
 
 
 def _answer(request: Request, edition: Edition, essay: Item, query: RelatedQuery) -> Response:
-    rules = query.rules(list_limit(edition.lists(essay.id).list_length))
+    limit = list_limit(edition.lists(essay.id).list_length)
+    rules = query.rules(replace(request.app.state.settings.rules(), limit=limit))
     name = recommendation_id(edition, essay, rules)
     shown: set[str] = {"id", *query.fields} if query.fields else set(Card.model_fields)
     headers = {"ETag": _etag(name, shown), "Cache-Control": CACHE_CONTROL}

@@ -185,20 +185,6 @@ def test_a_category_that_the_page_states_is_kept() -> None:
     assert (page.category, page.category_inferred) == ("Land", False)
 
 
-# --- What other lists say -----------------------------------------------------------------------------------------
-
-
-def test_what_other_lists_say_of_an_essay_in_other_words_is_kept_once() -> None:
-    target = essay("bells", url="/bells", standfirst=BELLS)
-    own_words, other_words = BELLS.upper(), "Fog, and a bell beneath it."
-    pages = [
-        essay(f"page{number}", blurbs=(Blurb(f"page{number}", 1, text=text, url="/bells"),))
-        for number, text in enumerate([own_words, other_words, f" {other_words.upper()}"])
-    ]
-
-    assert build_catalogue([*pages, target]).blurb_texts == {"bells": (other_words,)}
-
-
 # --- The report ---------------------------------------------------------------------------------------------------
 
 
@@ -267,12 +253,7 @@ def test_a_catalogue_is_the_same_in_whatever_order_and_from_wherever_the_pages_c
     one, other = build_catalogue(site), build_catalogue(moved)
 
     assert one.digest == other.digest
-    assert (one.curated, one.unmatched, one.blurb_texts, one.report) == (
-        other.curated,
-        other.unmatched,
-        other.blurb_texts,
-        other.report,
-    )
+    assert (one.curated, one.unmatched, one.report) == (other.curated, other.unmatched, other.report)
 
 
 @given(sites())

@@ -1,14 +1,16 @@
 """The texts by which an essay is known, what is encoded of them, and the one vector that they make."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from corpus.essay import Blurb
 from embeddings import views
 from embeddings.cache import VectorCache
 from embeddings.encoder import Matrix
-from embeddings.views import EncodingCount, Views, encode_texts, pool, views_of
+from embeddings.views import EncodingCount, Views, bodies, encode_texts, pool, views_of
 from tests.fakes import CountingEncoder, essay
 
 
@@ -40,13 +42,11 @@ def unit(*values: float) -> list[float]:
 # --- Views --------------------------------------------------------------------------------------------------------
 
 
-def test_the_views_of_an_essay_are_summary_passages_and_what_other_lists_say(
-    encoder: CountingEncoder, cache: VectorCache
-) -> None:
+def test_the_views_of_an_essay_are_its_own_summary_and_passages(encoder: CountingEncoder, cache: VectorCache) -> None:
     body = "One two three four five six seven.\n\n" + " ".join(["Eight nine ten."] * 5)
     long = essay("a", body, title="Title", standfirst="It is.")
 
-    found = views_of([long, essay("b")], {"a": ("Other words.",)}, encoder, cache)
+    found = views_of([long, essay("b")], encoder, cache)
 
     assert found == [
         Views(
@@ -56,31 +56,45 @@ def test_the_views_of_an_essay_are_summary_passages_and_what_other_lists_say(
                 "Eight nine ten. Eight nine ten. Eight nine ten.",
                 "Eight nine ten. Eight nine ten.",
             ),
-            ("Other words.",),
         ),
-        Views("", ("Bread rises in the oven.",), ()),
+        Views("", ("Bread rises in the oven.",)),
+    ]
+
+
+def test_what_lists_show_of_an_essay_is_no_view_of_it_nor_of_the_page_that_shows_it(
+    encoder: CountingEncoder, cache: VectorCache
+) -> None:
+    shown = Blurb("a", 1, "Sea", "Words of a list.", target="b")
+    pages = [essay("a", blurbs=(shown,)), essay("b", title="Title")]
+
+    found = views_of(pages, encoder, cache)
+
+    assert found == views_of([replace(page, blurbs=()) for page in pages], encoder, cache)
+    assert [view.texts() for view in found] == [
+        ["Bread rises in the oven."],
+        ["Title", "Bread rises in the oven."],
     ]
 
 
 def test_the_texts_of_views_leave_out_an_empty_summary() -> None:
-    assert Views("", ("a", "b"), ("c",)).texts() == ["a", "b", "c"]
+    assert Views("", ("a", "b")).texts() == ["a", "b"]
     assert Views("s", ("a",)).texts() == ["s", "a"]
 
 
 def test_a_body_that_was_cut_before_is_not_cut_again(
     encoder: CountingEncoder, cache: VectorCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = views_of([essay("a")], {}, encoder, cache)
+    first = views_of([essay("a")], encoder, cache)
     monkeypatch.setattr(encoder, "count_tokens", lambda texts: pytest.fail("cut again"))
 
-    assert views_of([essay("a")], {}, encoder, cache) == first
+    assert views_of([essay("a")], encoder, cache) == first
 
 
 def test_every_essay_has_its_views_however_many_there_are(encoder: CountingEncoder, cache: VectorCache) -> None:
     site = [essay(f"{number}", f"Text {number}.") for number in range(450)]
     done: list[int] = []
 
-    found = views_of(site, {}, encoder, cache, done.append)
+    found = views_of(site, encoder, cache, done.append)
 
     assert [view.passages for view in found] == [(f"Text {number}.",) for number in range(450)]
     assert done == [200, 200, 50]
@@ -179,14 +193,6 @@ def test_a_body_of_one_passage_counts_as_opening_and_as_body() -> None:
     np.testing.assert_allclose(pooled(Views("bread", ("clock",))), [unit(1, 2, 0, 0, 0)], atol=1e-6)
 
 
-def test_what_other_lists_say_is_one_part_however_many_say_it() -> None:
-    half = 0.5**0.5
-
-    matrix = pooled(Views("bread", ("clock",), ("map", "bridge")))
-
-    np.testing.assert_allclose(matrix, [unit(1, 2, half, half, 0)], atol=1e-6)
-
-
 def test_an_essay_without_a_summary_is_its_body() -> None:
     np.testing.assert_allclose(pooled(Views("", ("map",))), [[0, 0, 1, 0, 0]], atol=1e-6)
 
@@ -200,10 +206,27 @@ def test_each_essay_has_its_row_in_order() -> None:
 def test_texts_that_cancel_out_still_make_a_unit_row() -> None:
     opposites = {"here": AXES[0], "there": -AXES[0]}
 
-    matrix = pool([Views("", ("here", "there"), ("there",))], opposites.__getitem__)
+    matrix = pool([Views("", ("here", "there")), Views("there", ("here", "there"))], opposites.__getitem__)
 
-    np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), [1.0], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), [1.0, 1.0], atol=1e-6)
 
 
 def test_no_essays_make_no_rows() -> None:
     assert pooled().shape == (0, 0)
+
+
+def test_bodies_are_the_same_vectors_without_title_and_standfirst() -> None:
+    half = 0.5**0.5
+    some = [Views("bread", ("clock", "map")), Views("bread", ("map",)), Views("", ("bridge",))]
+
+    matrix = bodies(some, VECTORS.__getitem__)
+
+    np.testing.assert_allclose(matrix, [unit(0, 1 + half, half, 0, 0), AXES[2], AXES[3]], atol=1e-6)
+    assert matrix.dtype == np.float32
+
+
+def test_an_essay_without_a_body_has_the_first_axis_for_one() -> None:
+    matrix = bodies([Views("clock", ()), Views("clock", ("map",))], VECTORS.__getitem__)
+
+    assert matrix.tolist() == [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0]]
+    assert bodies([], VECTORS.__getitem__).shape == (0, 0)

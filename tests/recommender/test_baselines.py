@@ -2,15 +2,12 @@
 
 from collections import Counter
 from datetime import date
-from pathlib import Path
 
 import bm25s
 import numpy as np
 import pytest
 
-from corpus.catalogue import build_catalogue
 from corpus.essay import Essay
-from embeddings.cache import open_cache
 from recommender import baselines
 from recommender.baselines import (
     BASELINES,
@@ -24,9 +21,9 @@ from recommender.baselines import (
     tfidf,
 )
 from recommender.lexical import whole_text
-from recommender.material import Material, encode_catalogue
-from recommender.watch import Unwatched
-from tests.fakes import CountingEncoder, essay
+from recommender.material import Material
+from tests.fakes import essay
+from tests.recommender.materials import gather
 
 BODIES = {
     "a": "Bread rises. Bread bakes in the oven.",
@@ -51,24 +48,18 @@ def site() -> list[Essay]:
     ]
 
 
-def gather(essays: list[Essay], folder: Path) -> Material:
-    encoder, catalogue = CountingEncoder(), build_catalogue(essays)
-    with open_cache(folder / "vectors.sqlite3", encoder.fingerprint) as cache:
-        return Material.gather(catalogue, encode_catalogue(catalogue, encoder, cache, Unwatched()), encoder.fingerprint)
+@pytest.fixture
+def tiny() -> Material:
+    return gather(site())[1]
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Material:
-    return gather(site(), tmp_path)
-
-
-@pytest.fixture
-def larger(tmp_path: Path) -> Material:
+def larger() -> Material:
     """Seventy essays of words drawn from thirty, some of them twins."""
     rng = np.random.default_rng(4)
     words = [f"word{number}" for number in range(30)]
     bodies = [" ".join(rng.choice(words, 40)) for _ in range(68)]
-    return gather([essay(f"e{n:02}", body) for n, body in enumerate([*bodies, bodies[3], bodies[3]])], tmp_path)
+    return gather([essay(f"e{n:02}", body) for n, body in enumerate([*bodies, bodies[3], bodies[3]])])[1]
 
 
 # --- Every baseline -----------------------------------------------------------------------------------------------
@@ -142,6 +133,14 @@ def test_what_only_the_judged_page_lists_is_not_put_first(tiny: Material) -> Non
     assert most_listed(tiny, ["a"], {"a": ["e"]}) == [["b", "c", "d", "e"]]
 
 
+def test_lists_change_no_baseline_but_most_listed(larger: Material) -> None:
+    ids = [member.id for member in larger.essays]
+    curated = {ident: [ids[-1 - row]] for row, ident in enumerate(ids)}
+
+    for name, baseline in BASELINES.items():
+        assert (baseline(larger, ids, curated) == baseline(larger, ids, {})) == (name != "most_listed")
+
+
 def test_dense_orders_by_cosine(tiny: Material) -> None:
     # By the fake encoder: a (1,0,0,0), b (1,1,0,0), c (0,1,0,0), d (0,0,1,1), e (1,0,0,1), each of length one.
     # Cosines of a: b and e 0.7071, c and d 0. Of e: a 0.7071, b and d 0.5, c 0.
@@ -149,7 +148,7 @@ def test_dense_orders_by_cosine(tiny: Material) -> None:
 
 
 def test_tfidf_orders_by_cosine_of_the_words(tiny: Material) -> None:
-    terms = tiny.cold_items.terms.toarray()
+    terms = tiny.texts.terms.toarray()
     cosines = terms @ terms.T
 
     [of_a, of_d] = tfidf(tiny, ["a", "d"], {})
@@ -194,8 +193,8 @@ def test_products_are_the_same_however_many_essays_are_judged_at_once(
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
-def test_a_site_whose_essays_share_no_word_is_ordered_all_the_same(name: str, tmp_path: Path) -> None:
-    material = gather([essay("a", "The of and."), essay("b", "And so."), essay("c", "…")], tmp_path)
+def test_a_site_whose_essays_share_no_word_is_ordered_all_the_same(name: str) -> None:
+    _, material = gather([essay("a", "The of and."), essay("b", "And so."), essay("c", "…")])
 
     lists = BASELINES[name](material, ["a"], {})
 

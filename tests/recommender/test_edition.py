@@ -22,6 +22,7 @@ from recommender.edition import (
     open_current,
     open_edition,
     publish,
+    read_lines,
     roll_back,
     write_essays,
     write_lists,
@@ -29,7 +30,9 @@ from recommender.edition import (
 from recommender.ranking import Candidate, Item, Recommendation, Rules
 
 ITEMS = (
-    Item("a", "essay", "Title A", "About A.", "https://example.org/a", "Sea", date(2025, 5, 1), "a"),
+    Item(
+        "a", "essay", "Title A", "About A.", "https://example.org/a", "Sea", date(2025, 5, 1), "a", sketch=1 << 255 | 5
+    ),
     Item("b", "essay", "Title B\u2028", None, None, None, None, "a"),
     Item("c", "essay"),
     Item("blurb:1", "blurb", None, "Żur.", url="https://example.org/zur"),
@@ -38,12 +41,15 @@ LISTS = (
     EssayLists(
         "a",
         2,
-        (Candidate("blurb:1", 0.5, 0.1, 0.2),),
-        (Candidate("c", 2.0, 0.7, 0.4), Candidate("b", 3.0, 0.9, 0.8)),
+        (Candidate("blurb:1", 0.5, 0.1),),
+        (
+            Candidate("c", 0.25, 0.7, (("meaning", 0.7), ("author", 1.0))),
+            Candidate("b", 0.375, 0.9, (("votes", 0.8),), "held"),
+        ),
         (),
     ),
-    EssayLists("b", 0, (), (), (Candidate("blurb:1", 1.0, 0.3, 0.1),)),
-    EssayLists("c", 1, (Candidate("a", 1.25, 0.25, 0.125),), (), ()),
+    EssayLists("b", 0, (), (), (Candidate("blurb:1", 0.75, 0.3, (("wording", 0.1),)),)),
+    EssayLists("c", 1, (Candidate("a", 0.125, 0.25),), (), ()),
 )
 RECORDS = ({"id": "a", "title": "Title A"}, {"id": "b"}, {"id": "c"})
 
@@ -85,6 +91,27 @@ def test_an_edition_comes_back_as_it_was_written(opened: Edition) -> None:
     assert opened.essay_record("b") == {"id": "b", "body": "one"}
 
 
+def test_a_candidate_is_written_as_a_row_and_a_sketch_as_hex(home: Path, opened: Edition) -> None:
+    folder = home / "editions" / opened.id
+
+    assert next(read_lines(folder / "lists.jsonl"))["candidates"] == [
+        ["c", 0.25, 0.7, [["meaning", 0.7], ["author", 1.0]], ""],
+        ["b", 0.375, 0.9, [["votes", 0.8]], "held"],
+    ]
+    assert [item["sketch"] for item in read_lines(folder / "items.jsonl")] == [f"8{'0' * 62}5", "0", "0", "0"]
+
+
+def test_what_is_written_is_rounded(home: Path) -> None:
+    candidate = Candidate("b", 0.12345678, 2 / 3, (("meaning", 0.6666), ("co_listed", 3.0)), "lifted")
+    folder = new_folder(home)
+    write_lists(folder, ITEMS, (EssayLists("a", 0, (), (candidate,), ()),))
+    publish(home, folder, {"built_at": at(0), "counts": {"essays": 1}})
+
+    assert open_current(home).lists("a").candidates == (
+        Candidate("b", 0.123457, 0.666667, (("meaning", 0.667), ("co_listed", 3.0)), "lifted"),
+    )
+
+
 def test_an_edition_is_named_by_its_time_and_content_and_says_both(home: Path, opened: Edition) -> None:
     assert opened.id.startswith("20250719T083000Z-")
     assert opened.id.endswith(opened.manifest["content"][:8])
@@ -114,16 +141,17 @@ def test_what_is_no_essay_of_the_edition_is_refused_by_name(opened: Edition, ask
         opened.find(**asked)
 
 
-@pytest.mark.parametrize("method", ["lists", "related", "essay_record"])
+@pytest.mark.parametrize("method", ["lists", "related", "why_not", "essay_record"])
 def test_every_question_about_an_unknown_essay_is_refused(opened: Edition, method: str) -> None:
     with pytest.raises(UnknownEssay, match="'z'"):
-        getattr(opened, method)("z")
+        getattr(opened, method)(*("z", "a")[: 2 if method == "why_not" else 1])
 
 
 def test_related_articles_follow_the_rules_and_the_length_of_the_list(opened: Edition) -> None:
     assert opened.related("a").recommendations == (
-        Recommendation("a", "c", 1, 2.0, "model", ("close in meaning (0.70)", "close in wording (0.40)")),
+        Recommendation("a", "c", 1, 0.25, "model", ("close in meaning (0.70)", "same author")),
     )
+    assert [r.score for r in opened.related("a", Rules(profile="meaning")).recommendations] == [0.7]
     assert [r.target for r in opened.related("b").recommendations] == []
     assert [r.target for r in opened.related("b", Rules(unlinked=True)).recommendations] == ["blurb:1"]
     assert [r.target for r in opened.related("a", Rules(unlinked=True, limit=1)).recommendations] == ["blurb:1"]
@@ -131,6 +159,16 @@ def test_related_articles_follow_the_rules_and_the_length_of_the_list(opened: Ed
         "no page stands behind this blurb",
         "a near-duplicate of a",
     ]
+
+
+def test_it_says_why_an_item_is_not_in_a_list(opened: Edition) -> None:
+    assert opened.why_not("a", "c") == "at rank 1, of 2 candidates, with a score of 0.250"
+    assert opened.why_not("a", "b") == "a near-duplicate of a"
+    assert opened.why_not("a", "c", Rules(min_score=0.5)) == "its score 0.250 is under 0.500"
+    assert opened.why_not("c", "b") == "not among its 0 candidates"
+    assert opened.why_not("b", "c") == "not among its 0 candidates"
+    assert opened.why_not("b", "blurb:1") == "no page stands behind this blurb"
+    assert opened.why_not("b", "blurb:1", Rules(unlinked=True)) == "at rank 1, of 1 candidate, with a score of 0.750"
 
 
 def test_before_the_first_build_there_is_no_edition(home: Path) -> None:
@@ -303,7 +341,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another format": (
         lambda folder: forge(folder / "manifest.json", format=99),
-        "has format 99, this version reads 1: run `related build`",
+        "has format 99, this version reads 2: run `related build`",
+    ),
+    "the format before this one": (
+        lambda folder: forge(folder / "manifest.json", format=1),
+        "has format 1, this version reads 2: run `related build`",
     ),
     "items gone": (lambda folder: (folder / "items.jsonl").unlink(), "is half there: items.jsonl is missing"),
     "lists gone": (lambda folder: (folder / "lists.jsonl").unlink(), "is half there: lists.jsonl is missing"),
@@ -313,7 +355,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "one byte changed": (
         lambda folder: (folder / "lists.jsonl").write_bytes(
-            (folder / "lists.jsonl").read_bytes().replace(b"1.25", b"1.26")
+            (folder / "lists.jsonl").read_bytes().replace(b"0.375", b"0.376")
         ),
         "is damaged: lists.jsonl is not what was written",
     ),
@@ -338,13 +380,34 @@ def test_each_kind_of_damage_is_refused_with_a_sentence(home: Path, damage: str)
 
 
 @pytest.mark.parametrize(
-    "line", ["not json", "[]", '{"id": "x"}', '{"id": "x", "published": "soon", "kind": "essay"}', "1"]
+    "line",
+    [
+        "not json",
+        "[]",
+        '{"id": "x"}',
+        '{"id": "x", "published": "soon", "kind": "essay", "sketch": "0"}',
+        '{"id": "x", "published": null, "kind": "essay"}',
+        '{"id": "x", "published": null, "kind": "essay", "sketch": "x"}',
+        "1",
+    ],
 )
 def test_content_that_was_written_wrong_is_refused_with_a_sentence(home: Path, line: str) -> None:
     folder = new_folder(home)
     write_lists(folder, ITEMS, LISTS)
     (folder / "items.jsonl").write_text(line + "\n", encoding="utf-8")
     publish(home, folder, {"built_at": at(0), "counts": {"essays": 0}})
+
+    with pytest.raises(EditionError, match=r"^edition .* is damaged \(.*\): run `related rollback`"):
+        open_current(home)
+
+
+@pytest.mark.parametrize("row", [["b", 3.0, 0.9, 0.8], ["b"], 1, ["b", 0.5, 0.5, [["meaning"]], ""]])
+def test_a_candidate_that_was_written_wrong_is_refused_with_a_sentence(home: Path, row: object) -> None:
+    folder = new_folder(home)
+    write_lists(folder, ITEMS, ())
+    lists = {"id": "a", "list_length": 0, "curated": [], "candidates": [row], "unlinked": []}
+    (folder / "lists.jsonl").write_text(json.dumps(lists) + "\n", encoding="utf-8")
+    publish(home, folder, {"built_at": at(0), "counts": {"essays": 1}})
 
     with pytest.raises(EditionError, match=r"^edition .* is damaged \(.*\): run `related rollback`"):
         open_current(home)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BuildInProgress, RelatedArticlesError, SourceNotFound
-from corpus.sources import PageOptions
-from recommender.drafts import read_draft, suggest_for
+from corpus.errors import BuildInProgress, EditionError, RelatedArticlesError, SourceNotFound
+from corpus.records import essay_to_record
 from recommender.edition import build_lock, current_id, list_editions, open_current
 from recommender.evaluation import evaluate_edition
 from recommender.job import BuildOptions, build
+from recommender.learning import Lesson
 from recommender.ranking import Rules
 from tests.fakes import AXES, CountingEncoder
+from tests.recommender.materials import lists_of_groups
+from tests.recommender.sites import random_site
 
 ROOT = Path(__file__).parents[2]
 TEXTS_A_CHUNK = 256
@@ -203,30 +205,65 @@ def test_a_build_goes_on_from_a_damaged_edition(tmp_path: Path, encoder: Countin
 def test_what_was_evaluated_in_the_build_is_what_evaluate_says_of_its_edition(
     tmp_path: Path, encoder: CountingEncoder
 ) -> None:
-    report = build([write_site(tmp_path / "site")], tmp_path / "home", encoder, BuildOptions())
-    again = evaluate_edition(open_current(tmp_path / "home")).to_json()
+    report = build([write_site(tmp_path / "site", skip=(4,))], tmp_path / "home", encoder, BuildOptions())
+    again, outcomes = evaluate_edition(open_current(tmp_path / "home"))
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(report.evaluation))
-    assert again["n"] == 12
+    assert (again["n"], again["ceiling"]) == (11, round(20 / 22, 6))
+    assert len(outcomes.judged) == 11
 
 
-def test_a_draft_is_set_against_the_edition_and_never_sent_to_its_own_text(
+# --- The lesson ---------------------------------------------------------------------------------------------------
+
+
+def write_teaching_site(path: Path) -> Path:
+    """Sixty essays at random, whose lists follow groups that no text tells of, as JSONL."""
+    site = random_site(60, 1)
+    lists = lists_of_groups(site.texts.ids, 6)
+    records = (essay_to_record(one) | {"related": lists[one.id]} for one in site.essays)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def test_what_the_lists_teach_is_published_and_used(tmp_path: Path, encoder: CountingEncoder) -> None:
+    report = build([write_teaching_site(tmp_path / "site.jsonl")], tmp_path / "home", encoder, BuildOptions())
+    edition = open_current(tmp_path / "home")
+    lesson = Lesson.from_json(edition.manifest["lesson"])
+    assert (lesson.used, lesson.lists) == (True, 60)
+    assert edition.manifest["lesson"] == json.loads(json.dumps(lesson.to_json()))
+    assert lesson.listed.weight_of("co_listed") > 0
+    assert edition.manifest["evaluation"] == json.loads(json.dumps(report.evaluation))
+    assert report.evaluation["details"]["learned"]["used"]
+    of_the_group = {f"{number:03}" for number in range(0, 60, 6)}
+    best = edition.related("000", Rules(limit=9, curated_first=False)).recommendations
+    assert len({place.target for place in best} & of_the_group) >= 7
+    assert evaluate_edition(edition)[0] == json.loads(json.dumps(report.evaluation))
+
+
+def test_a_build_without_a_change_learns_and_judges_nothing_anew(
+    tmp_path: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, home = write_teaching_site(tmp_path / "site.jsonl"), tmp_path / "home"
+    first = build([site], home, encoder, BuildOptions())
+    before = open_current(home).manifest
+    for step in ("study.study_lists", "evaluation.evaluate", "material.encode_catalogue"):
+        monkeypatch.setattr(f"recommender.{step}", lambda *given: pytest.fail("once more"))
+    second = build([site], home, encoder, BuildOptions())
+    after = open_current(home).manifest
+    assert second.edition != first.edition
+    for key in ("encoder", "counts", "lesson", "evaluation", "inputs", "files", "content"):
+        assert after[key] == before[key], key
+    assert second.evaluation == after["evaluation"]
+
+
+def test_an_edition_of_an_older_format_is_refused_and_the_next_build_is_a_first_one(
     tmp_path: Path, encoder: CountingEncoder
 ) -> None:
     site, home = write_site(tmp_path / "site"), tmp_path / "home"
-    build([site], home, encoder, BuildOptions())
-    copy = tmp_path / "copy.txt"
-    copy.write_text((site / "page-002.txt").read_text().replace("Essay number 2", "A new name"), encoding="utf-8")
-    with copy.open("rb") as nothing:
-        draft = read_draft(str(copy), nothing, PageOptions())
-    ranking = suggest_for(draft, open_current(home), encoder, 3)
-    assert [(d.target, d.reason) for d in ranking.dropped] == [("page-002", "a near-duplicate of copy")]
-    assert {r.target for r in ranking.recommendations[:2]} == {"page-006", "page-010"}
-
-
-def test_a_draft_for_an_edition_of_another_encoder_is_refused(tmp_path: Path, encoder: CountingEncoder) -> None:
-    site, home = write_site(tmp_path / "site"), tmp_path / "home"
-    build([site], home, encoder, BuildOptions())
-    with (site / "page-002.txt").open("rb") as nothing:
-        draft = read_draft(str(site / "page-002.txt"), nothing, PageOptions())
-    with pytest.raises(RelatedArticlesError, match=r"was built with axes@1, but the model now is axes@2"):
-        suggest_for(draft, open_current(home), CountingEncoder(fingerprint="axes@2"), 3)
+    first = build([site], home, encoder, BuildOptions())
+    path = home / "editions" / first.edition / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}), encoding="utf-8")
+    with pytest.raises(EditionError, match=r"has format 1, this version reads 2: run `related build`$"):
+        open_current(home)
+    second = build([site], home, encoder, BuildOptions())
+    assert (second.changed, second.encoded, second.reused) == (None, 0, first.encoded)
+    assert open_current(home).manifest["format"] == 2

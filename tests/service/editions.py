@@ -28,22 +28,23 @@ ODD_IDS = (
 )
 ITEMS_OF_THE_SITE = (BREAD, QUERN, RYE, SALT, SUNDIAL, *(Item(ident, "essay", url=None) for ident in ODD_IDS))
 
+_SALT = Candidate("salt", 0.25, 0.25, (("meaning", 0.3), ("wording", 0.05), ("category", 1.0)))
 LISTS_OF_THE_SITE = (
     EssayLists(
         "bread",
         list_length=2,
-        curated=(Candidate("salt", 0.25, 0.30, 0.05),),
+        curated=(_SALT,),
         candidates=(
-            Candidate("rye", 0.75, 0.70, 0.40),
-            Candidate("salt", 0.25, 0.30, 0.05),
-            Candidate("sundial", 0.125, 0.20, 0.00),
+            Candidate("rye", 0.75, 0.5, (("meaning", 0.7), ("wording", 0.4), ("author", 1.0), ("category", 1.0))),
+            _SALT,
+            Candidate("sundial", 0.125, 0.625, (("meaning", 0.2),)),
         ),
-        unlinked=(Candidate("blurb:quern", 0.5, 0.50, 0.20),),
+        unlinked=(Candidate("blurb:quern", 0.5, 0.5, (("meaning", 0.5), ("wording", 0.2))),),
     ),
-    EssayLists("rye", 0, (), tuple(Candidate(ident, 0.5, 0.5, 0.5) for ident in ("bread", "salt", *ODD_IDS)), ()),
+    EssayLists("rye", 0, (), tuple(Candidate(ident, 0.5, 0.5) for ident in ("bread", "salt", *ODD_IDS)), ()),
     EssayLists("salt", 3, (), (), ()),
-    EssayLists("sundial", 0, (), tuple(Candidate(ident, 0.5, 0.5, 0.5) for ident in ODD_IDS), ()),
-    *(EssayLists(ident, 1, (), (Candidate("rye", 0.5, 0.6, 0.3),), ()) for ident in ODD_IDS),
+    EssayLists("sundial", 0, (), tuple(Candidate(ident, 0.5, 0.5) for ident in ODD_IDS), ()),
+    *(EssayLists(ident, 1, (), (Candidate("rye", 0.5, 0.6),), ()) for ident in ODD_IDS),
 )
 
 
@@ -83,7 +84,7 @@ def publish_edition(
 
 def publish_other_edition(home: Path, built_at: datetime = NOON + timedelta(hours=1)) -> str:
     """Publish one in which bread's only related article is the sundial."""
-    changed = EssayLists("bread", 1, (), (Candidate("sundial", 0.5, 0.5, 0.5),), ())
+    changed = EssayLists("bread", 1, (), (Candidate("sundial", 0.5, 0.5),), ())
     return publish_edition(home, built_at, (changed, *LISTS_OF_THE_SITE[1:]))
 
 

@@ -10,6 +10,7 @@ from corpus.errors import SettingsError
 from corpus.sources import PageOptions
 from recommender.edition import KEEP
 from recommender.job import BuildOptions
+from recommender.ranking import Rules
 from service.app import create_app_from_env
 from service.settings import Settings, documentation, load_settings
 
@@ -40,6 +41,10 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path) -> None:
         max_page_bytes=8_000_000,
         keep_editions=5,
         degraded_after_hours=48,
+        min_score=None,
+        diversity=0.0,
+        per_category=None,
+        at_least=0,
         host="127.0.0.1",
         port=8000,
         cors_origins=(),
@@ -49,12 +54,19 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path) -> None:
 def test_the_defaults_are_those_of_the_packages_they_steer() -> None:
     assert Settings().page_options() == PageOptions()
     assert Settings().keep_editions == KEEP
+    assert Settings().rules() == Rules()
 
 
 def test_the_settings_reach_the_build() -> None:
     settings = Settings(related_selector=".related", max_page_bytes=7, keep_editions=2)
 
     assert settings.build_options() == BuildOptions(PageOptions(".related", 7), 2)
+
+
+def test_the_settings_reach_the_lists() -> None:
+    settings = Settings(min_score=0.1, diversity=0.2, per_category=3, at_least=4)
+
+    assert settings.rules() == Rules(min_score=0.1, diversity=0.2, per_category=3, at_least=4)
 
 
 def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
@@ -66,6 +78,10 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
         max_page_bytes = 1000
         keep_editions = 1
         degraded_after_hours = 2
+        min_score = 0.25
+        diversity = 0.5
+        per_category = 3
+        at_least = 4
         host = "0.0.0.0"
         port = 0
         cors_origins = ["https://example.org", "http://localhost:3000"]
@@ -79,6 +95,10 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
         max_page_bytes=1000,
         keep_editions=1,
         degraded_after_hours=2,
+        min_score=0.25,
+        diversity=0.5,
+        per_category=3,
+        at_least=4,
         host="0.0.0.0",  # noqa: S104
         port=0,
         cors_origins=("https://example.org", "http://localhost:3000"),
@@ -98,11 +118,22 @@ def test_the_environment_goes_before_the_file_and_the_command_line_before_both(
 
 
 def test_an_empty_variable_is_none_or_an_empty_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_file(tmp_path, 'model = "file"\ncors_origins = ["*"]')
-    monkeypatch.setenv("RELATED_MODEL", "")
-    monkeypatch.setenv("RELATED_CORS_ORIGINS", "")
+    write_file(tmp_path, 'model = "file"\ncors_origins = ["*"]\nmin_score = 0.5\nper_category = 3')
+    for name in ("MODEL", "CORS_ORIGINS", "MIN_SCORE", "PER_CATEGORY"):
+        monkeypatch.setenv(f"RELATED_{name}", "")
 
     assert load_settings(tmp_path) == Settings(home=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["much", "", "nan", "1,5", "-1"])
+def test_what_is_no_number_in_the_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("RELATED_DIVERSITY", text)
+
+    (mistake,) = mistakes(tmp_path)
+    assert mistake.startswith("environment, RELATED_DIVERSITY: ")
+    assert mistake.endswith(" is not a number from 0 to 1")
 
 
 def test_a_list_in_the_environment_is_cut_by_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,13 +169,20 @@ def test_all_mistakes_are_told_at_once_with_their_place(tmp_path: Path, monkeypa
         ("port = -1", "-1 is not a whole number from 0 to 65535"),
         ("max_page_bytes = 0", "0 is not a whole number from 1"),
         ("degraded_after_hours = 0", "0 is not a whole number from 1"),
+        ("min_score = 1.01", "1.01 is not a number from 0 to 1"),
+        ("min_score = -0.1", "-0.1 is not a number from 0 to 1"),
+        ("diversity = nan", "nan is not a number from 0 to 1"),
+        ("diversity = true", "True is not a number from 0 to 1"),
+        ('diversity = "0.5"', "'0.5' is not a number from 0 to 1"),
+        ("per_category = 0", "0 is not a whole number from 1"),
+        ("at_least = 51", "51 is not a whole number from 0 to 50"),
         ('host = " "', "' ' is not text"),
         ('related_selector = ""', "'' is not text"),
         ('home = "/srv"', "the home is named by --home or RELATED_HOME"),
         (
             "zzz = 1",
             "there is no setting 'zzz'; did you mean model, related_selector, max_page_bytes, keep_editions, "
-            "degraded_after_hours, host, port, cors_origins?",
+            "degraded_after_hours, min_score, diversity, per_category, at_least, host, port, cors_origins?",
         ),
     ],
 )
@@ -182,7 +220,12 @@ def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"model": "m", "port": 1, "cors_origins": ["https://a.example", "https://b.example"]}]
+    "given",
+    [
+        {},
+        {"model": "m", "port": 1, "cors_origins": ["https://a.example", "https://b.example"]},
+        {"min_score": 0.00001, "diversity": 1, "per_category": 2, "at_least": 3},
+    ],
 )
 def test_workers_read_the_same_settings_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]

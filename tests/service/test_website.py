@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +22,7 @@ from service.problems import MEDIA_TYPE
 from service.schemas import Card, CardField
 from service.settings import Settings
 from service.website import recommendation_id
-from tests.service.editions import ODD_IDS, RYE, Clock, publish_edition, publish_other_edition
+from tests.service.editions import ITEMS_OF_THE_SITE, ODD_IDS, RYE, Clock, publish_edition, publish_other_edition
 
 BREAD = "/v1/articles/bread/related"
 
@@ -88,7 +89,7 @@ def test_the_whole_answer_is_as_designed(client: TestClient, tmp_path: Path) -> 
                 "score": 0.75,
                 "position": 2,
                 "origin": "model",
-                "reason": "close in meaning (0.70); close in wording (0.40)",
+                "reason": "close in meaning (0.70); close in wording (0.40); same author",
             },
         ],
     }
@@ -171,12 +172,57 @@ def test_the_limit_asked_for_is_kept(client: TestClient) -> None:
         ({"include": "unlinked"}, ["salt", "rye", "blurb:quern", "sundial"]),
         ({"include": ""}, ["salt", "rye", "sundial"]),
         ({"include": "unlinked", "min_score": "0.5"}, ["rye", "blurb:quern"]),
+        ({"profile": "editors"}, ["salt", "rye", "sundial"]),
+        ({"profile": "meaning"}, ["salt", "sundial", "rye"]),
+        ({"profile": "meaning", "min_score": "0.6"}, ["sundial"]),
     ],
 )
 def test_a_parameter_leaves_out_what_it_says(
     client: TestClient, params: dict[str, str | list[str]], expected: list[str]
 ) -> None:
     assert ids(client.get(BREAD, params={"limit": 50, **params})) == expected
+
+
+def test_the_score_of_a_card_is_the_profiles(client: TestClient) -> None:
+    def scores(profile: str) -> dict[str, float]:
+        answer = client.get(BREAD, params={"profile": profile, "limit": 3}).json()
+        return {card["id"]: card["score"] for card in answer["items"]}
+
+    assert scores("editors") == {"salt": 0.25, "rye": 0.75, "sundial": 0.125}
+    assert scores("meaning") == {"salt": 0.25, "sundial": 0.625, "rye": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("settings", "params", "expected"),
+    [
+        ({"min_score": 0.25}, {}, ["salt", "rye"]),
+        ({"min_score": 0.25}, {"min_score": 0}, ["salt", "rye", "sundial"]),
+        ({"min_score": 0.25}, {"min_score": 0.5}, ["rye"]),
+        ({"per_category": 1}, {}, ["salt", "sundial"]),
+        ({"at_least": 3}, {}, ["salt", "rye", "sundial"]),
+        ({"at_least": 3}, {"limit": 1}, ["salt"]),
+        ({"at_least": 3}, {"exclude": "rye"}, []),
+        ({"at_least": 4}, {}, []),
+        ({"diversity": 0.5}, {}, ["salt", "sundial", "rye"]),
+    ],
+)
+def test_the_settings_are_the_default_rules_and_a_request_goes_before_them(
+    tmp_path: Path, settings: dict[str, Any], params: dict[str, Any], expected: list[str]
+) -> None:
+    sketches = {"salt": 1, "rye": 1, "sundial": (1 << 256) - 2}
+    items = [replace(item, sketch=sketches.get(item.id, 0)) for item in ITEMS_OF_THE_SITE]
+    publish_edition(tmp_path, items=items)
+    client = TestClient(create_app(Settings(home=tmp_path, **settings), Clock()))
+
+    assert ids(client.get(BREAD, params={"limit": 50, **params})) == expected
+
+
+def test_other_settings_give_the_list_another_name(client: TestClient, tmp_path: Path) -> None:
+    other = TestClient(create_app(Settings(home=tmp_path, min_score=0.001), Clock())).get(BREAD)
+
+    assert other.json()["items"] == client.get(BREAD).json()["items"]
+    assert other.json()["recommendation_id"] != client.get(BREAD).json()["recommendation_id"]
+    assert other.headers["etag"] != client.get(BREAD).headers["etag"]
 
 
 def test_an_id_with_a_comma_can_be_excluded(client: TestClient) -> None:
@@ -229,6 +275,8 @@ def test_no_good_neighbour_is_an_empty_list(client: TestClient) -> None:
         ("min_score=nan", [("min_score", "Input should be a finite number")]),
         ("min_score=-inf", [("min_score", "Input should be a finite number")]),
         ("min_score=high", [("min_score", "Input should be a valid number, unable to parse string as a number")]),
+        ("profile=mine", [("profile", "Input should be 'editors' or 'meaning'")]),
+        ("profile=", [("profile", "Input should be 'editors' or 'meaning'")]),
         ("category=", [("category", "String should have at least 1 character")]),
         ("include=unlinked,drafts", [("include.1", "Input should be 'unlinked'")]),
         (
@@ -239,8 +287,8 @@ def test_no_good_neighbour_is_an_empty_list(client: TestClient) -> None:
         ("limt=5", [("limt", "there is no such parameter; did you mean limit?")]),
         (
             "url=https://example.org/bread",
-            [("url", "there is no such parameter; did you mean limit, category, published_after, published_before, "
-              "exclude, min_score, include, fields?")],
+            [("url", "there is no such parameter; did you mean limit, profile, category, published_after, "
+              "published_before, exclude, min_score, include, fields?")],
         ),
         ("limit=5&limit=6", [("limit", "should be given once")]),
         ("limit=0&min_score=x", [
@@ -357,15 +405,15 @@ def test_the_recommendation_id_names_the_list_and_the_etag_the_bytes(client: Tes
         return response.json()["recommendation_id"], response.headers["etag"]
 
     plain = names("")
-    assert names("limit=2") == plain  # the default, said aloud
+    assert names("limit=2") == names("profile=editors") == plain  # the defaults, said aloud
     assert names("fields=url,title") == names("fields=title&fields=url&fields=id")
     assert names("exclude=b&exclude=a") == names("exclude=a&exclude=b")
     assert names("fields=title")[0] == plain[0]
     assert names("fields=title")[1] != plain[1]
     others = ("limit=3", "category=Food", "published_after=2020-01-01", "published_before=2030-01-01", "exclude=x")
-    different = [names(query) for query in (*others, "min_score=0", "include=unlinked")]
+    different = [names(query) for query in (*others, "min_score=0", "include=unlinked", "profile=meaning")]
     for position in (0, 1):
-        assert len({plain[position], *(name[position] for name in different)}) == 8
+        assert len({plain[position], *(name[position] for name in different)}) == 9
 
 
 def test_another_edition_gives_the_list_another_name(client: TestClient, tmp_path: Path) -> None:
@@ -464,7 +512,8 @@ def test_openapi_describes_every_parameter_and_answer(client: TestClient) -> Non
     by_id = schema["paths"]["/v1/articles/{id}/related"]["get"]
     by_url = schema["paths"]["/v1/articles/related"]["get"]
 
-    names = ["limit", "category", "published_after", "published_before", "exclude", "min_score", "include", "fields"]
+    dates = ["published_after", "published_before"]
+    names = ["limit", "profile", "category", *dates, "exclude", "min_score", "include", "fields"]
     assert [parameter["name"] for parameter in by_id["parameters"]] == ["id", *names]
     assert [parameter["name"] for parameter in by_url["parameters"]] == [*names, "url"]
     for parameter in (*by_id["parameters"], *by_url["parameters"]):

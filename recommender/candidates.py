@@ -1,0 +1,205 @@
+"""Which essays are looked at closely for an essay, with all their signals.
+
+Candidates matter as much as their order: drawn by the texts alone they would miss a tenth of what editors list. They
+are the best by the default model, and the best by what the lists foretell, by votes, by lists that name both, and the
+most listed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embeddings.encoder import Matrix, Progress
+from recommender.landscape import CHUNK, Landscape, Places
+from recommender.list_graph import ListGraph
+from recommender.list_signals import ListSignals
+from recommender.model import DEFAULT
+from recommender.signals import COUNTS, FROM_LINKS_HERE, RELATIVE, SIGNALS, Spread, relative, spread_of, text_block
+
+BY_TEXT = 150
+BY_LISTS = 60
+"""By each of predicted and votes."""
+BY_LINKS_HERE = 30
+MOST_LISTED = 20
+
+Columns = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_HERE = [SIGNALS.index(signal) for signal in FROM_LINKS_HERE]
+_COUNTS = [SIGNALS.index(signal) for signal in COUNTS]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Essays with their candidates, one essay after the other, candidates in row order of the site.
+
+    rows       int64 (q,): the essays, as rows of the site; -1 is a draft
+    starts     int64 (q + 1,): the pairs of essay i are starts[i] to starts[i + 1]
+    columns    int64 (p,): the candidates, as rows of the site
+    values     float32 (p, signals): in the order of SIGNALS, relative ones set against the site
+    spread     signal -> float32 (q, 2): what relative values were set against
+    from_links bool (p,): candidates only because lists that name the essay name them too
+    listed     bool (q,): whether any list names the essay
+    """
+
+    rows: Columns
+    starts: Columns
+    columns: Columns
+    values: Matrix
+    spread: Spread
+    from_links: Mask
+    listed: Mask
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def owner(self) -> Columns:
+        """Which essay (its place in rows) each pair belongs to."""
+        return np.repeat(np.arange(len(self.rows)), np.diff(self.starts))
+
+    def of(self, place: int) -> slice:
+        """The pairs of one essay."""
+        return slice(int(self.starts[place]), int(self.starts[place + 1]))
+
+    def as_new(self) -> "Pairs":
+        """The same as if no list named the essays."""
+        values = self.values.copy()
+        values[:, _HERE] = 0.0
+        kept = ~self.from_links
+        starts = np.concatenate([[0], np.cumsum(np.bincount(self.owner[kept], minlength=len(self)))])
+        nothing = np.zeros(int(kept.sum()), dtype=np.bool_)
+        unlisted = np.zeros(len(self), dtype=np.bool_)
+        return Pairs(self.rows, starts, self.columns[kept], values[kept], self.spread, nothing, unlisted)
+
+    def select(self, places: Columns) -> "Pairs":
+        """Only these essays, in the order given."""
+        chosen = [np.arange(self.starts[p], self.starts[p + 1]) for p in places]
+        at = np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+        starts = np.cumsum([0, *(len(c) for c in chosen)])
+        spread = {name: self.spread[name][places] for name in self.spread}
+        return Pairs(
+            self.rows[places],
+            starts,
+            self.columns[at],
+            self.values[at],
+            spread,
+            self.from_links[at],
+            self.listed[places],
+        )
+
+    def plain_values(self, place: int) -> Matrix:
+        """The values of one essay's pairs as people read them: relative signals as they were before they were set
+        against the site, counts as counts."""
+        values = self.values[self.of(place)].copy()
+        for name in RELATIVE:
+            mean, deviation = self.spread[name][place]
+            column = SIGNALS.index(name)
+            values[:, column] = values[:, column] * deviation + mean
+        values[:, _COUNTS] = np.expm1(values[:, _COUNTS])
+        return values
+
+
+class CandidateFinder:
+    """Finds candidates over a landscape, by one graph of lists."""
+
+    def __init__(self, landscape: Landscape, graph: ListGraph) -> None:
+        self._landscape = landscape
+        self._graph = graph
+        self._lists = ListSignals(landscape, graph)
+
+    def of_site(self, progress: Progress = lambda done: None) -> Pairs:
+        """The candidates of every essay of the site."""
+        return _joined(list(self._chunks(None, progress)))
+
+    def exactly(self, wanted: Sequence[Columns]) -> Pairs:
+        """These and no others: for every essay of the site, the rows of its candidates in ascending order."""
+        return _joined(list(self._chunks(wanted, lambda done: None)))
+
+    def of_essay(self, row: int, columns: Columns) -> Pairs:
+        """One essay of the site with these candidates and no others, rows of the site in ascending order.
+
+        The values are to the last bit those of of_site(), which scores the same essays at once: a product of another
+        shape may round otherwise, and a mutual rank turns on the last digit.
+        """
+        start = row // CHUNK * CHUNK
+        places = self._landscape.rows(start, start + CHUNK)
+        wanted = [columns if own == row else columns[:0] for own in places.own.tolist()]
+        return self._find(places, wanted).select(np.array([row - start]))
+
+    def of_places(self, places: Places) -> Pairs:
+        """The candidates of drafts."""
+        return self._find(places, None)
+
+    def _chunks(self, wanted: Sequence[Columns] | None, progress: Progress) -> Iterator[Pairs]:
+        for start in range(0, len(self._landscape.texts), CHUNK):
+            places = self._landscape.rows(start, start + CHUNK)
+            yield self._find(places, None if wanted is None else [wanted[row] for row in places.own])
+            progress(len(places.own))
+
+    def _find(self, places: Places, wanted: Sequence[Columns] | None) -> Pairs:
+        texts = text_block(places.texts, self._landscape.texts)
+        spread = spread_of(texts, places.own.tolist())
+        block = relative(texts, spread) | self._lists.block(places)
+        scores = DEFAULT.block_logits(block)
+        pool, from_links = _pool(block, scores) if wanted is None else _only(wanted, scores.shape)
+        pool[places.own >= 0, places.own[places.own >= 0]] = False
+        owner, columns = np.nonzero(pool)
+        block["mutual_rank"] = np.zeros_like(scores)
+        block["mutual_rank"][owner, columns] = self._landscape.mutual_ranks(columns, scores[owner, columns])
+        return Pairs(
+            rows=places.own,
+            starts=np.concatenate([[0], np.cumsum(pool.sum(axis=1))]),
+            columns=columns,
+            values=np.stack([block[signal][owner, columns] for signal in SIGNALS], axis=1),
+            spread=spread,
+            from_links=from_links[owner, columns],
+            listed=np.array([own >= 0 and self._graph.listed_by[own] > 0 for own in places.own], dtype=np.bool_),
+        )
+
+
+def _pool(block: Mapping[str, Matrix], scores: Matrix) -> tuple[Mask, Mask]:
+    """Which pairs are looked at, and which of them only because of lists that name the essay."""
+    pool = np.zeros(scores.shape, dtype=np.bool_)
+    _add(pool, scores, BY_TEXT)
+    for signal, most in (("predicted", BY_LISTS), ("votes", BY_LISTS), ("popularity", MOST_LISTED)):
+        _add(pool, np.where(block[signal] > 0, block[signal], -np.inf), most)
+    linked = np.zeros(scores.shape, dtype=np.bool_)
+    here = block["co_listed"] + block["lists_back"] * _BACK_FIRST
+    _add(linked, np.where(here > 0, here, -np.inf), BY_LINKS_HERE)
+    from_links = linked & ~pool
+    return pool | linked, from_links
+
+
+def _only(wanted: Sequence[Columns], shape: tuple[int, ...]) -> tuple[Mask, Mask]:
+    """The pairs wanted."""
+    pool = np.zeros(shape, dtype=np.bool_)
+    for place, columns in enumerate(wanted):
+        pool[place, columns] = True
+    return pool, np.zeros(shape, dtype=np.bool_)
+
+
+_BACK_FIRST = 100.0  # lists that answer come before any number of lists that name both
+
+
+def _add(pool: Mask, scores: Matrix, most: int) -> None:
+    """Take the best of each row into the pool, ties by row order of the site; -inf is never taken."""
+    columns = np.argsort(-scores, axis=1, kind="stable")[:, :most]
+    finite = np.isfinite(np.take_along_axis(scores, columns, axis=1))
+    rows = np.broadcast_to(np.arange(len(scores))[:, None], columns.shape)
+    pool[rows[finite], columns[finite]] = True
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    lengths = np.concatenate([np.diff(part.starts) for part in parts])
+    return Pairs(
+        rows=np.concatenate([part.rows for part in parts]),
+        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        columns=np.concatenate([part.columns for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+        spread={name: np.concatenate([part.spread[name] for part in parts]) for name in RELATIVE},
+        from_links=np.concatenate([part.from_links for part in parts]),
+        listed=np.concatenate([part.listed for part in parts]),
+    )

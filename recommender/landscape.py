@@ -1,0 +1,145 @@
+"""How a site's essays lie to one another by their texts alone: what the signals of the lists stand on."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.utils.extmath import randomized_svd
+
+from embeddings.encoder import Matrix, Progress
+from recommender.model import DEFAULT
+from recommender.signals import Block, relative, spread_of, text_block
+from recommender.texts import Texts
+
+CHUNK = 256
+"""Essays scored at once: about twenty float32 rows over the whole site each."""
+NEAR = 10
+"""Essays whose lists vote."""
+RANKS = 100
+"""How far a mutual rank is told."""
+COMPONENTS = 256
+"""Of the wording, in the basis on which lists are predicted; 128 predicts less well on three corpora, 512 no better."""
+_LARGE_SITE = 10_000
+"""More essays have too many products to hold them all at once (400 MB at this size)."""
+_SEED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """near: (n, n), the NEAR nearest others of each essay, weighted by nearness (cosine of meaning plus of wording).
+
+    nearest_scores: float32 (n, RANKS), ascending: the best default logits that essays give each essay.
+    basis: float32 (n, d), the vectors and the COMPONENTS first components of the terms. strengths: float32 (d - dim,),
+    the squared singular values of those.
+    """
+
+    texts: Texts
+    near: sparse.csr_matrix
+    nearest_scores: Matrix
+    basis: Matrix
+    strengths: Matrix
+
+    @classmethod
+    def survey(cls, texts: Texts, progress: Progress = lambda done: None) -> "Landscape":
+        """The landscape of a site's essays."""
+        near: list[sparse.csr_matrix] = []
+        best = np.full((len(texts), 0), -np.inf, dtype=np.float32)
+        for start, chunk in zip(range(0, len(texts), CHUNK), texts.chunks(CHUNK), strict=True):
+            own = np.arange(start, start + len(chunk))
+            block = text_block(chunk, texts)
+            near.append(_near(block, own))
+            best = _best(best, _scores(block, own))
+            progress(len(chunk))
+        components, strengths = _components(texts.terms)
+        basis = np.hstack([texts.vectors.matrix, components]).astype(np.float32)
+        return cls(texts, sparse.vstack(near, format="csr"), np.sort(best, axis=1), basis, strengths)
+
+    def place(self, others: Texts) -> "Places":
+        """Where drafts stand among the site's essays; one with the id of an essay is taken for that essay."""
+        ids = self.texts.ids
+        own = np.array([_position(ids, ident) for ident in others.ids], dtype=np.int64)
+        block = text_block(others, self.texts)
+        wording = block["wording"] @ self.basis[:, self.texts.vectors.dim :]
+        components = wording / np.where(self.strengths > 0, self.strengths, 1.0)
+        basis = np.hstack([others.vectors.matrix, components]).astype(np.float32)
+        return Places(others, own, _near(block, own), basis)
+
+    def rows(self, start: int, stop: int) -> "Places":
+        """Where a run of the site's own essays stands."""
+        part = self.texts.rows(start, stop)
+        return Places(part, np.arange(start, start + len(part)), self.near[start:stop], self.basis[start:stop])
+
+    def mutual_ranks(self, columns: NDArray[np.int64], logits: Matrix) -> Matrix:
+        """Of pairs: 1 for the essay that is nearest to the candidate, falling with log rank to 0 at RANKS."""
+        closer = np.zeros(len(columns), dtype=np.int64)
+        for start in range(0, len(columns), _PAIRS):
+            some = slice(start, start + _PAIRS)
+            closer[some] = (self.nearest_scores[columns[some]] > logits[some, None]).sum(axis=1)
+        return np.asarray(1.0 - np.log1p(np.minimum(closer, RANKS)) / np.log1p(RANKS), dtype=np.float32)
+
+
+_PAIRS = 100_000  # compared at once
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Essays or drafts among the site's essays. own: int64 (q,), their row in the site, -1 for none.
+
+    near, basis: as in Landscape, a row each.
+    """
+
+    texts: Texts
+    own: NDArray[np.int64]
+    near: sparse.csr_matrix
+    basis: Matrix
+
+
+def _scores(block: Block, own: NDArray[np.int64]) -> Matrix:
+    """The default logits of a block, -inf at the essay itself."""
+    logits = DEFAULT.block_logits(relative(block, spread_of(block, own.tolist())))
+    logits[own >= 0, own[own >= 0]] = -np.inf
+    return logits
+
+
+def _near(block: Block, own: NDArray[np.int64]) -> sparse.csr_matrix:
+    nearness = block["meaning"] + block["wording"]
+    nearness[own >= 0, own[own >= 0]] = -np.inf
+    width = nearness.shape[1]
+    most = min(NEAR, width)
+    columns = np.argsort(-nearness, axis=1, kind="stable")[:, :most]
+    values = np.maximum(np.take_along_axis(nearness, columns, axis=1), 0.0)  # also the essay itself, at -inf
+    starts = np.arange(0, len(own) * most + 1, most)
+    found = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=nearness.shape, dtype=np.float32)
+    found.eliminate_zeros()
+    return found
+
+
+def _best(best: Matrix, scores: Matrix) -> Matrix:
+    """For each item the RANKS best scores given so far."""
+    joined = np.hstack([best, scores.T])
+    if joined.shape[1] <= RANKS:
+        return joined
+    return np.partition(joined, joined.shape[1] - RANKS, axis=1)[:, -RANKS:]
+
+
+def _components(terms: sparse.csr_matrix) -> tuple[Matrix, Matrix]:
+    """The rows' first components, shape (n, c), and the squared singular values, shape (c,)."""
+    most = min(COMPONENTS, min(terms.shape) - 1)
+    if most < 1 or not terms.nnz:
+        return np.zeros((terms.shape[0], 0), dtype=np.float32), np.zeros(0, dtype=np.float32)
+    if terms.shape[0] > _LARGE_SITE:
+        svd = TruncatedSVD(most, random_state=_SEED)
+        return svd.fit_transform(terms).astype(np.float32), np.square(svd.singular_values_).astype(np.float32)
+    # The eigenvectors of the essays' products are the same components, found several times faster.
+    products = np.asarray((terms @ terms.T).toarray(), dtype=np.float32)
+    vectors, strengths, _ = randomized_svd(products, most, n_iter=3, random_state=_SEED)
+    return (vectors * np.sqrt(strengths)).astype(np.float32), strengths.astype(np.float32)
+
+
+def _position(ids: Sequence[str], ident: str) -> int:
+    at = bisect_left(ids, ident)
+    return at if at < len(ids) and ids[at] == ident else -1

@@ -1,0 +1,283 @@
+"""Learns from the curated lists what makes their editors list an essay, and finds out honestly how well.
+
+Cross-validation with folds by source page: the lists of a fold are hidden from every signal and from the weights with
+which that fold is scored. A page that teaches is itself scored without its own list, as it will be in use (see
+list_signals.py), so that weights are learned on what they will meet.
+
+Two models are learned: for pages that other lists name, and for new pages, which none names.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import isotonic_regression
+from sklearn.linear_model import LogisticRegression
+
+from embeddings.encoder import Matrix, Progress
+from recommender.candidates import CandidateFinder, Columns, Mask, Pairs
+from recommender.landscape import Landscape
+from recommender.list_graph import ListGraph
+from recommender.metrics import bootstrap
+from recommender.model import DEFAULT, Curve, Model, Values, set_right
+from recommender.signals import SIGNALS
+
+FOLDS = 5
+MIN_LISTS = 30
+"""Fewer are not learned from: see the learning curve in benchmarks/results/quality.md. Whether more are, the gain
+in cross-validation decides."""
+NEGATIVES = 40
+"""Candidates that its editors did not list, drawn per page; they count for all of them."""
+PENALTY = 100.0
+"""L2 (1 / C of scikit-learn) on what differs from the default: from 30 to 300 recall moves by half a point."""
+_FREE = 10.0  # deviations of the default's logit as a signal: the penalty on it is a hundredth of the others'
+KNOTS = 12
+"""Of the curve that makes logits true."""
+_SEED = 3
+_MODELS = ("listed", "new", "texts")
+_K = 10
+_ROUNDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a site's lists taught.
+
+    used: whether listed and new are learned models; otherwise both are `texts`. reason: why, as a sentence.
+    lists: how many there were. gain: recall@10 over the default, list by list, with its 95% interval.
+    texts: the default model, its probabilities set right by the lists where there are enough.
+    """
+
+    used: bool
+    reason: str
+    lists: int
+    gain: tuple[float, float, float] | None
+    listed: Model
+    new: Model
+    texts: Model
+
+    def to_json(self) -> dict[str, Any]:
+        """For the manifest."""
+        models = {name: getattr(self, name).to_json() for name in _MODELS}
+        gain = list(self.gain) if self.gain else None
+        return {"used": self.used, "reason": self.reason, "lists": self.lists, "gain": gain, "models": models}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Lesson":
+        """What to_json() wrote."""
+        models = {name: Model.from_json(model) for name, model in record["models"].items()}
+        gain = tuple(record["gain"]) if record["gain"] else None
+        return cls(record["used"], record["reason"], record["lists"], gain, **models)
+
+    def logits(self, pairs: Pairs) -> Values:
+        """The score of each pair, before it is made a probability: by the model for its essay."""
+        by_listed, by_new = self.listed.logits(pairs.values), self.new.logits(pairs.values)
+        return np.where(pairs.listed[pairs.owner], by_listed, by_new)
+
+    def model_for(self, listed: bool) -> Model:
+        """The model for an essay that some list names, or none."""
+        return self.listed if listed else self.new
+
+
+UNTAUGHT = Lesson(False, "the site has no curated list of its own essays", 0, None, DEFAULT, DEFAULT, DEFAULT)
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A fold's pages, scored by what the other folds teach. pairs: of those pages. logits: of the learned models."""
+
+    pairs: Pairs
+    logits: Values
+    new_pairs: Pairs
+    new_logits: Values
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """All lists, each judged by the others. curve, new_curve: what the logits of all folds really promised."""
+
+    folds: tuple[Fold, ...]
+    curve: Curve
+    new_curve: Curve
+
+    def scored(self, new_page: bool) -> Iterator[tuple[int, Columns, Values, Matrix]]:
+        """Each judged row with its candidates, their logits and signals; new_page: links to it hidden as well."""
+        for fold in self.folds:
+            pairs, logits = (fold.new_pairs, fold.new_logits) if new_page else (fold.pairs, fold.logits)
+            for place, row in enumerate(pairs.rows.tolist()):
+                part = pairs.of(place)
+                yield row, pairs.columns[part], logits[part], pairs.values[part]
+
+
+def teach(graph: ListGraph, validation: CrossValidation | None, pairs: Pairs, default_recall: Values) -> Lesson:
+    """The lesson of all lists, or the default where they are too few or do not help.
+
+    validation: of the same graph. pairs: of the whole site. default_recall: recall@10 of the default for each list, in
+    the order of graph.listing.
+    """
+    lists = len(graph.listing)
+    if not lists:
+        return UNTAUGHT
+    if validation is None:
+        reason = f"{lists} lists are too few to learn from (under {MIN_LISTS})"
+        return Lesson(False, reason, lists, None, DEFAULT, DEFAULT, DEFAULT)
+    taught_by = pairs.select(graph.listing)
+    texts = replace(DEFAULT, curve=calibrate([(taught_by, DEFAULT.logits(taught_by.values))], graph))
+    gain = bootstrap(recalls(validation, graph) - default_recall)
+    if gain[1] <= 0:
+        return Lesson(False, "what the lists teach is no sure gain over the default", lists, gain, texts, texts, texts)
+    listed, new = _fit_both(taught_by, graph)
+    listed = replace(listed, curve=validation.curve)
+    new = replace(new, curve=validation.new_curve)
+    return Lesson(True, f"learned from {lists} lists: a sure gain over the default", lists, gain, listed, new, texts)
+
+
+def cross_validate(
+    landscape: Landscape,
+    graph: ListGraph,
+    progress: Progress = lambda done: None,
+    left_out: Sequence[str] = (),
+    taught_by: NDArray[np.int64] | None = None,
+) -> CrossValidation | None:
+    """Score each list's page by what the other folds' lists teach; None when there are fewer than MIN_LISTS.
+
+    left_out: signals to do without (ablation). taught_by: the rows whose lists may be seen (learning curve); all
+    pages are judged all the same.
+    """
+    seen = graph if taught_by is None else graph.without(set(graph.listing.tolist()) - set(taught_by.tolist()))
+    folds = []
+    for rows in _folds(graph.listing):
+        hidden = seen.without(rows)
+        if len(hidden.listing) < MIN_LISTS * (FOLDS - 1) // FOLDS:
+            return None
+        pairs = without_signals(CandidateFinder(landscape, hidden).of_site(), left_out)
+        folds.append(_judge(pairs, hidden, rows))
+        progress(1)
+    return CrossValidation(
+        tuple(_promise(folds, fold, graph) for fold in folds),
+        calibrate([(fold.pairs, fold.logits) for fold in folds], graph),
+        calibrate([(fold.new_pairs, fold.new_logits) for fold in folds], graph),
+    )
+
+
+def recalls(validation: CrossValidation, graph: ListGraph, new_page: bool = False) -> Values:
+    """recall@10 of each judged page, no rule applied, in the order of graph.listing."""
+    found = {
+        row: _recall(columns, logits, graph.targets(row)) for row, columns, logits, _ in validation.scored(new_page)
+    }
+    return np.array([found[row] for row in graph.listing.tolist()])
+
+
+def default_recalls(pairs: Pairs, graph: ListGraph) -> Values:
+    """The same of the default model. pairs: of the whole site."""
+    logits = DEFAULT.logits(pairs.values)
+    return np.array(
+        [_recall(pairs.columns[pairs.of(r)], logits[pairs.of(r)], graph.targets(r)) for r in graph.listing.tolist()]
+    )
+
+
+def without_signals(pairs: Pairs, left_out: Sequence[str]) -> Pairs:
+    """The pairs with some signals made silent."""
+    for signal in left_out:
+        pairs.values[:, SIGNALS.index(signal)] = 0.0
+    return pairs
+
+
+def _folds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows dealt into FOLDS, the same each time."""
+    shuffled = np.random.default_rng(_SEED).permutation(rows)
+    return [np.sort(part) for part in np.array_split(shuffled, FOLDS)]
+
+
+def _judge(pairs: Pairs, hidden: ListGraph, rows: NDArray[np.int64]) -> Fold:
+    listed, new = _fit_both(pairs.select(hidden.listing), hidden)
+    judged = pairs.select(rows)
+    as_new = judged.as_new()
+    logits = Lesson(True, "", 0, None, listed, new, DEFAULT).logits(judged)
+    return Fold(judged, logits, as_new, new.logits(as_new.values))
+
+
+def _fit_both(pairs: Pairs, graph: ListGraph) -> tuple[Model, Model]:
+    """The models for listed and for new pages, from the pages that have a list."""
+    return _fit("learned, for pages that lists name", pairs, graph), _fit(
+        "learned, for new pages", pairs.as_new(), graph
+    )
+
+
+def _fit(name: str, pairs: Pairs, graph: ListGraph) -> Model:
+    """Logistic regression on all listed candidates and a sample of the others.
+
+    The default model's logit takes part as one signal more that the penalty hardly touches: what is penalised is how
+    far the weights move away from the default, so that few lists move them little.
+    """
+    labels = is_listed(pairs, graph)
+    kept, counts = _sample(labels, len(pairs))
+    values = pairs.values[kept].astype(np.float64)
+    mean, scale = values.mean(axis=0), values.std(axis=0)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    standard = Model(name, tuple(mean), tuple(scale), (1.0,) * len(SIGNALS), 0.0).contributions(pairs.values[kept])
+    prior = np.array(DEFAULT.weights) * scale
+    prior *= _FREE / max(float((standard @ prior).std()), 1e-9)
+    regression = LogisticRegression(C=1.0 / PENALTY, solver="newton-cholesky", max_iter=_ROUNDS)
+    regression.fit(np.column_stack([standard, standard @ prior]), labels[kept], sample_weight=counts)
+    *own, of_prior = regression.coef_[0]
+    weights = np.where(values.std(axis=0) > 1e-9, np.array(own) + of_prior * prior, 0.0)
+    return Model(
+        name,
+        tuple(map(float, mean)),
+        tuple(map(float, scale)),
+        tuple(map(float, weights)),
+        float(regression.intercept_[0]),
+    )
+
+
+def _promise(folds: Sequence[Fold], fold: Fold, graph: ListGraph) -> Fold:
+    """The fold with its logits set right by the other folds."""
+    others = [other for other in folds if other is not fold]
+    curve = calibrate([(other.pairs, other.logits) for other in others], graph)
+    new_curve = calibrate([(other.new_pairs, other.new_logits) for other in others], graph)
+    return replace(fold, logits=set_right(fold.logits, curve), new_logits=set_right(fold.new_logits, new_curve))
+
+
+def calibrate(scored: Sequence[tuple[Pairs, Values]], graph: ListGraph) -> Curve:
+    """What logits of pages not learned from really promised: knots for model.set_right().
+
+    The pairs are cut into bins that hold as many listed ones each; a knot is a bin's mean logit and the logit of the
+    share that editors listed, made to rise (isotonic regression, Zadrozny and Elkan 2002). No knots where hardly any
+    pair is listed.
+    """
+    logits = np.concatenate([logits for _, logits in scored])
+    labels = np.concatenate([is_listed(pairs, graph) for pairs, _ in scored])
+    if labels.sum() < KNOTS:
+        return ()
+    edges = np.quantile(logits[labels], np.linspace(0, 1, KNOTS + 1)[1:-1])
+    bins = np.searchsorted(edges, logits)
+    counts = np.bincount(bins, minlength=KNOTS)
+    means = np.bincount(bins, weights=logits, minlength=KNOTS) / np.maximum(counts, 1)
+    shares = (np.bincount(bins, weights=labels, minlength=KNOTS) + 0.5) / (counts + 1.0)
+    rising = isotonic_regression(shares, sample_weight=np.maximum(counts, 1))
+    return tuple((float(x), float(np.log(p / (1 - p)))) for x, p, n in zip(means, rising, counts, strict=True) if n)
+
+
+def is_listed(pairs: Pairs, graph: ListGraph) -> Mask:
+    """Whether each pair stands in its essay's list."""
+    n = graph.matrix.shape[0]
+    coded = pairs.rows[pairs.owner] * n + pairs.columns
+    listed = np.concatenate([row * n + graph.targets(row) for row in pairs.rows.tolist()] or [np.zeros(0, np.int64)])
+    return np.isin(coded, listed)
+
+
+def _sample(labels: Mask, pages: int) -> tuple[NDArray[np.int64], Values]:
+    """The pairs to learn from, and how many each stands for."""
+    others = np.flatnonzero(~labels)
+    most = min(len(others), NEGATIVES * pages)
+    chosen = np.random.default_rng(_SEED).choice(others, most, replace=False)
+    kept = np.sort(np.concatenate([np.flatnonzero(labels), chosen]))
+    return kept, np.where(labels[kept], 1.0, len(others) / max(most, 1))
+
+
+def _recall(columns: Columns, logits: Values, listed: Columns) -> float:
+    best = columns[np.lexsort((columns, -logits))[:_K]]
+    return float(np.isin(listed, best).mean())

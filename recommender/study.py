@@ -1,0 +1,26 @@
+"""What is learned of a site before anything is published: its candidates, its lists' lesson, and the proof of it."""
+
+from dataclasses import dataclass
+
+from recommender.candidates import CandidateFinder, Pairs
+from recommender.learning import FOLDS, CrossValidation, Lesson, cross_validate, default_recalls, teach
+from recommender.material import Material
+from recommender.watch import Unwatched, Watch
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """pairs: the candidates of every essay. validation: None when there are too few lists to learn from."""
+
+    pairs: Pairs
+    validation: CrossValidation | None
+    lesson: Lesson
+
+
+def study_lists(material: Material, watch: Watch | None = None) -> Study:
+    """Find candidates, judge by folds what the lists teach, and learn from all of them."""
+    watch = watch or Unwatched()
+    landscape, graph = material.landscape, material.graph
+    pairs = CandidateFinder(landscape, graph).of_site(watch.stage("finding candidates", len(material.ids)))
+    validation = cross_validate(landscape, graph, watch.stage("learning from lists", FOLDS))
+    return Study(pairs, validation, teach(graph, validation, pairs, default_recalls(pairs, graph)))

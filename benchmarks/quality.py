@@ -25,12 +25,11 @@ from corpus.catalogue import build_catalogue
 from embeddings.cache import open_cache
 from embeddings.encoder import Encoder
 from embeddings.sentence import SentenceEncoder
-from recommender.evaluation import OURS, PROTOCOLS, evaluate
+from recommender.evaluation import OURS, PROTOCOLS, add_thorough, evaluate
 from recommender.job import package_versions
 from recommender.material import Material, encode_catalogue
 from recommender.neighbourhood import find_items
 from recommender.study import study_lists
-from recommender.thorough import look_closely
 from service.console import Bars, print_evaluation
 from service.report import write_report
 
@@ -79,7 +78,7 @@ def measure(dataset: Dataset, encoder: Encoder, home: Path, thorough: bool = Fal
         evaluation = evaluate(material, items, catalogue.report.total, study).to_json()
         judged = time.perf_counter()
         if thorough:
-            evaluation["details"] |= look_closely(material, study, bars).to_json()
+            add_thorough(evaluation, material, items, study, bars)
     recall = {name: metrics[MAIN][0] for name, metrics in evaluation["cold"].items()}
     best = max(RIVALS, key=lambda name: recall[name])
     return {

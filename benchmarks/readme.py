@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from service.settings import documentation
@@ -19,6 +20,9 @@ from service.settings import documentation
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "quality.json"
+MAIN = "curated_recall@10"
+PROTOCOLS = ("cold", "curated", "new_page")
+BASELINES = ("random", "random_in_category", "newest_in_category", "most_listed", "tfidf", "bm25", "dense")
 SHOWN = "harrison-h4"
 RELATED = [sys.executable, "-c", "from service.cli import main; main()"]
 
@@ -65,20 +69,23 @@ def run(arguments: list[str]) -> str:
 
 
 def quality_table() -> str:
-    """recall@10 of every system on every corpus, as benchmarks/results/quality.json has it."""
+    """recall@10 of every system on every corpus, as results/quality.json has it; ours under each protocol."""
     stored = json.loads(RESULTS.read_text(encoding="utf-8"))
-    results = stored["results"]
-    head = [f"{r['corpus']} (n = {r['evaluation']['n']:,})" for r in results]
+    evaluations = {r["corpus"]: r["evaluation"] for r in stored["results"]}
+    head = [f"{corpus} (n = {evaluation['n']:,})" for corpus, evaluation in evaluations.items()]
     lines = ["| recall@10, " + stored["date"] + " | " + " | ".join(head) + " |", "|" + "---|" * (len(head) + 1)]
-    names = sorted(
-        results[0]["evaluation"]["cold"],
-        key=lambda name: sum(r["evaluation"]["cold"][name]["curated_recall@10"][0] for r in results),
-    )
-    for name in names:
-        intervals = [r["evaluation"]["cold"][name]["curated_recall@10"] for r in results]
-        cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in intervals]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    rows = {name: [e["cold"][name][MAIN] for e in evaluations.values()] for name in BASELINES}
+    for name, intervals in sorted(rows.items(), key=lambda row: sum(interval[0] for interval in row[1])):
+        lines.append(_row(name, intervals))
+    for protocol in PROTOCOLS:
+        ours = [e[protocol]["related"][MAIN] for e in evaluations.values()]
+        lines.append(_row(f"**related, {protocol.replace('_', ' ')}**", ours))
     return "\n".join(lines) + "\n"
+
+
+def _row(name: str, intervals: Sequence[Sequence[float]]) -> str:
+    cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in intervals]
+    return f"| {name} | " + " | ".join(cells) + " |"
 
 
 def settings_table() -> str:

@@ -1,40 +1,50 @@
-"""Which weights the cold blend should have: recall@10 by weights and corpus, no rule applied.
+"""Which weights the default blend should have: recall@10 by weights and corpus, cold, no rule applied.
 
 usage: python -m benchmarks.weights [--home DIR] CORPUS...
 
-What it gave, and what else was tried, stands in results/cold-weights.md.
+All lists are hidden, and all other essays are ranked. Tried are each signal alone, the shipped blend, the blend without
+each of its parts, with each at half and at twice its weight, and with each other signal. What it gave, and what else
+was tried, stands in results/cold-weights.md.
 """
 
 import argparse
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.datasets import NoDataset, load
 from corpus.catalogue import build_catalogue
-from embeddings.cache import open_cache
+from embeddings.cache import PLACE, open_cache
 from embeddings.sentence import SentenceEncoder
-from recommender.evaluation import judged_lists
+from recommender.candidates import CandidateFinder, Pairs
+from recommender.list_graph import ListGraph
 from recommender.material import Material, encode_catalogue
-from recommender.signals import WEIGHTS, Neighbours
+from recommender.model import DEFAULT, Model
+from recommender.signals import TEXT_SIGNALS
 from recommender.watch import Unwatched
 
-TRIED = (
-    {"meaning": 1.0},
-    {"wording": 1.0},
-    {"meaning": 1.0, "wording": 0.25},
-    {"meaning": 1.0, "wording": 0.5},
-    {"meaning": 1.0, "wording": 1.0},
-    {"meaning": 1.0, "wording": 0.5, "names": 0.15},
-    {"meaning": 1.0, "wording": 0.5, "named": 0.15},
-    {"meaning": 1.0, "wording": 0.5, "names": 0.1, "named": 0.1},
-    {"meaning": 1.0, "wording": 0.5, "names": 0.15, "named": 0.15},
-    {"meaning": 1.0, "wording": 0.5, "names": 0.2, "named": 0.1},
-    {"meaning": 1.0, "wording": 0.5, "names": 0.2, "named": 0.2},
-    {"meaning": 1.0, "wording": 0.5, "names": 0.3, "named": 0.3},
-    {"meaning": 1.0, "wording": 0.75, "names": 0.15, "named": 0.15},
-)
+K = 10
+SHIPPED = {
+    signal: round(DEFAULT.weight_of(signal) / DEFAULT.weight_of("meaning"), 6)
+    for signal in TEXT_SIGNALS
+    if DEFAULT.weight_of(signal)
+}
+"""A blend's slope and offset change no order: weights are told as shares of that of meaning."""
+ADDED = (0.1, 0.3)
+
+
+def tried() -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Each blend with its name."""
+    yield from ((f"{signal} alone", {signal: 1.0}) for signal in TEXT_SIGNALS)
+    yield f"**{', '.join(f'{signal} {weight:g}' for signal, weight in SHIPPED.items())}**", SHIPPED
+    yield from ((f"without {signal}", SHIPPED | {signal: 0.0}) for signal in SHIPPED)
+    for signal, weight in SHIPPED.items():
+        yield from ((f"{signal} {weight * by:g}", SHIPPED | {signal: weight * by}) for by in (0.5, 2.0))
+    for signal in TEXT_SIGNALS:
+        if signal not in SHIPPED:
+            yield from ((f"with {signal} {weight:g}", SHIPPED | {signal: weight}) for weight in ADDED)
 
 
 def main() -> int:
@@ -48,26 +58,40 @@ def main() -> int:
         print(f"weights: {error}", file=sys.stderr)
         return 1
     print("| | " + " | ".join(options.corpora) + " |\n|" + "---|" * (len(columns) + 1))
-    for weights, *row in zip(TRIED, *columns, strict=True):
-        shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
-        print(f"| {f'**{shown}**' if weights == WEIGHTS else shown} | " + " | ".join(f"{r:.3f}" for r in row) + " |")
+    for (name, _), *row in zip(tried(), *columns, strict=True):
+        print(f"| {name} | " + " | ".join(f"{recall:.3f}" for recall in row) + " |")
     return 0
 
 
 def recalls(name: str, home: Path) -> list[float]:
-    """recall@10 on one corpus, for each of the weights tried."""
+    """recall@10 on one corpus, for each of the blends tried."""
     catalogue = build_catalogue(load(name).essays)
     encoder = SentenceEncoder()
-    with open_cache(home / "cache" / "vectors.sqlite3", encoder.fingerprint) as cache:
+    with open_cache(home / PLACE, encoder.fingerprint) as cache:
         encoded = encode_catalogue(catalogue, encoder, cache, Unwatched())
     material = Material.gather(catalogue, encoded, encoder.fingerprint)
-    truth = judged_lists(material, catalogue.curated)
+    pairs = all_pairs(material)
+    return [recall_of(Model.plain(blend, weights, 0.0), pairs, material.graph) for blend, weights in tried()]
+
+
+def all_pairs(material: Material) -> Pairs:
+    """Every essay that has a list with every other essay, no list seen."""
+    n, graph = len(material.ids), material.graph
+    others = [np.delete(np.arange(n), row) for row in range(n)]
+    nothing = np.zeros(0, dtype=np.int64)
+    wanted = [columns if graph.lengths[row] else nothing for row, columns in enumerate(others)]
+    return CandidateFinder(material.landscape, graph.without(graph.listing)).exactly(wanted).select(graph.listing)
+
+
+def recall_of(model: Model, pairs: Pairs, graph: ListGraph) -> float:
+    """Mean recall@10 over the lists; ties by id."""
     found = []
-    for weights in TRIED:
-        near = Neighbours(material.cold_items, weights).nearest(material.cold_items, material.cold_items, 10)
-        lists = {essay.id: {c.id for c in row} for essay, row in zip(material.essays, near, strict=True)}
-        found.append(float(np.mean([len(lists[own] & set(t)) / len(t) for own, t in truth.items()])))
-    return found
+    for place, row in enumerate(pairs.rows.tolist()):
+        part = pairs.of(place)
+        columns, logits = pairs.columns[part], model.logits(pairs.values[part])
+        best = columns[np.lexsort((columns, -logits))[:K]]
+        found.append(np.isin(graph.targets(row), best).mean())
+    return float(np.mean(found))
 
 
 if __name__ == "__main__":

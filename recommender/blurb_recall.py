@@ -97,7 +97,7 @@ class _Search:
         self._starts = np.cumsum([0, *(len(rows) for rows in passages)])[:-1]
 
     def ranks(self, pairs: Sequence[tuple[str, str]], matrix: Matrix) -> Matrix:
-        """How many essays stand before each blurb's own."""
+        """How many essays stand before each blurb's own; of equals, those of lower ids."""
         queries = [Essay(f"blurb {number}", standfirst=text) for number, (text, _) in enumerate(pairs)]
         vectors = Vectors(tuple(essay.id for essay in queries), matrix, self._fingerprint)
         block = text_block(self._reader.read(queries, vectors, np.zeros_like(matrix)), self._site)
@@ -105,5 +105,7 @@ class _Search:
         scores = DEFAULT.block_logits(relative(block, spread_of(block, nobody)))
         closest = block | {"meaning": np.maximum.reduceat(matrix @ self._passages.T, self._starts, axis=1)}
         scores = scores + DEFAULT.weight_of("meaning") * relative(closest, spread_of(closest, nobody))["meaning"]
-        own = scores[np.arange(len(pairs)), [self._row_of[target] for _, target in pairs]]
-        return np.asarray((scores > own[:, None]).sum(axis=1))
+        rows = np.array([self._row_of[target] for _, target in pairs])
+        own = scores[np.arange(len(pairs)), rows][:, None]
+        before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < rows[:, None]))
+        return np.asarray(before.sum(axis=1))

@@ -144,7 +144,7 @@ class CandidateFinder:
         spread = spread_of(texts, places.own.tolist())
         block = relative(texts, spread) | self._lists.block(places)
         scores = DEFAULT.block_logits(block)
-        pool, from_links = _pool(block, scores) if wanted is None else _only(wanted, scores.shape)
+        pool, from_links = _pool(block, scores, places.own) if wanted is None else _only(wanted, scores.shape)
         pool[places.own >= 0, places.own[places.own >= 0]] = False
         owner, columns = np.nonzero(pool)
         block["mutual_rank"] = np.zeros_like(scores)
@@ -160,15 +160,17 @@ class CandidateFinder:
         )
 
 
-def _pool(block: Mapping[str, Matrix], scores: Matrix) -> tuple[Mask, Mask]:
+def _pool(block: Mapping[str, Matrix], scores: Matrix, own: Columns) -> tuple[Mask, Mask]:
     """Which pairs are looked at, and which of them only because of lists that name the essay."""
+    others = np.ones(scores.shape, dtype=np.bool_)
+    others[own >= 0, own[own >= 0]] = False
     pool = np.zeros(scores.shape, dtype=np.bool_)
-    _add(pool, scores, BY_TEXT)
+    _add(pool, np.where(others, scores, -np.inf), BY_TEXT)
     for signal, most in (("predicted", BY_LISTS), ("votes", BY_LISTS), ("popularity", MOST_LISTED)):
-        _add(pool, np.where(block[signal] > 0, block[signal], -np.inf), most)
+        _add(pool, np.where(others & (block[signal] > _NOTHING), block[signal], -np.inf), most)
     linked = np.zeros(scores.shape, dtype=np.bool_)
     here = block["co_listed"] + block["lists_back"] * _BACK_FIRST
-    _add(linked, np.where(here > 0, here, -np.inf), BY_LINKS_HERE)
+    _add(linked, np.where(others & (here > 0), here, -np.inf), BY_LINKS_HERE)
     from_links = linked & ~pool
     return pool | linked, from_links
 
@@ -181,6 +183,7 @@ def _only(wanted: Sequence[Columns], shape: tuple[int, ...]) -> tuple[Mask, Mask
     return pool, np.zeros(shape, dtype=np.bool_)
 
 
+_NOTHING = 1e-4  # of what is left when a list is taken out again: rounding
 _BACK_FIRST = 100.0  # lists that answer come before any number of lists that name both
 
 

@@ -11,7 +11,7 @@ entries that is. What is judged is what would be served, by the same rank(), dec
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -181,8 +181,38 @@ def evaluate_edition(
     evaluation = evaluate(material, edition.items, edition.manifest["join"]["total"], study, blurbs)
     record = evaluation.to_json()
     if thorough:
-        record["details"] |= look_closely(material, study, watch).to_json()
+        add_thorough(record, material, edition.items, study, watch)
     return record, evaluation.outcomes
+
+
+def add_thorough(
+    record: dict[str, Any], material: Material, items: Mapping[str, Item], study: Study, watch: Watch
+) -> None:
+    """Add each signal's worth, the learning curve, and what rules cost that are off by default, to an evaluation."""
+    record["details"] |= look_closely(material, study, watch).to_json()
+    if record["n"]:
+        protocol = "curated" if "curated" in record else "cold"
+        record["details"]["rule_costs"][protocol] |= _as_lists(_optional_rule_costs(material, items, study, protocol))
+
+
+OPTIONAL_RULES: Mapping[str, Mapping[str, Any]] = {
+    "diversity 0.1, when on": {"diversity": 0.1},
+    "diversity 0.3, when on": {"diversity": 0.3},
+    "at most 4 of a category, when on": {"per_category": 4},
+}
+
+
+def _optional_rule_costs(
+    material: Material, items: Mapping[str, Item], study: Study, protocol: str
+) -> dict[str, Interval]:
+    truth = judged_lists(material)
+    judge = _Judge(material, items, truth, _sample(sorted(truth)))
+    lists = dict(_site_lists(material, study))[protocol]
+    plain = judge.measured(judge.ours(lists))[MAIN]
+    return {
+        name: bootstrap(plain - replace(judge, rules=rules).measured(replace(judge, rules=rules).ours(lists))[MAIN])
+        for name, rules in OPTIONAL_RULES.items()
+    }
 
 
 def judged_lists(material: Material) -> dict[str, list[str]]:
@@ -236,6 +266,7 @@ class _Judge:
     truth: Curated
     judged: Sequence[str]
     sees_lists: bool = True
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
     def ours(self, lists: SiteLists, twins: bool = True, balanced: bool = True) -> Lists:
         """The judged essays' lists, DEPTH long; twins and balanced: whether those rules act."""
@@ -252,8 +283,12 @@ class _Judge:
     def ranked(self, own: str, candidates: Sequence[Candidate], twins: bool = True) -> list[str]:
         """The first K as a page of K shows them, then what a longer page shows besides."""
         items = self.items if twins else self.untwinned
-        short = _targets(items, own, candidates, K)
-        return short + [ident for ident in _targets(items, own, candidates, DEPTH) if ident not in short][: DEPTH - K]
+        short, long = (self._targets(items, own, candidates, limit) for limit in (K, DEPTH))
+        return short + [ident for ident in long if ident not in short][: DEPTH - K]
+
+    def _targets(self, items: Mapping[str, Item], own: str, candidates: Sequence[Candidate], limit: int) -> list[str]:
+        rules = Rules(limit=limit, curated_first=False, **self.rules)
+        return [r.target for r in rank(items[own], candidates, (), items, rules).recommendations]
 
     def measured(self, lists: Lists) -> dict[str, Any]:
         """Every metric, a value a judged list."""
@@ -281,11 +316,6 @@ class _Judge:
             "balance": self.measured(self.ours(lists, balanced=False)),
         }
         return {rule: bootstrap(values[MAIN] - with_rules) for rule, values in without.items()}
-
-
-def _targets(items: Mapping[str, Item], own: str, candidates: Sequence[Candidate], limit: int) -> list[str]:
-    rules = Rules(limit=limit, curated_first=False)
-    return [r.target for r in rank(items[own], candidates, (), items, rules).recommendations]
 
 
 def _hits(lists: Lists, judged: Sequence[str], truth: Curated) -> tuple[Any, Any]:

@@ -25,6 +25,7 @@ COMPONENTS = 256
 """Of the wording, in the basis on which lists are predicted; 128 predicts less well on three corpora, 512 no better."""
 _LARGE_SITE = 10_000
 """More essays have too many products to hold them all at once (400 MB at this size)."""
+_NOISE = 1e-5  # of the greatest strength: float32 products know no smaller one
 _SEED = 5
 
 
@@ -78,11 +79,12 @@ class Landscape:
         closer = np.zeros(len(columns), dtype=np.int64)
         for start in range(0, len(columns), _PAIRS):
             some = slice(start, start + _PAIRS)
-            closer[some] = (self.nearest_scores[columns[some]] > logits[some, None]).sum(axis=1)
+            closer[some] = (self.nearest_scores[columns[some]] > logits[some, None] + _SAME).sum(axis=1)
         return np.asarray(1.0 - np.log1p(np.minimum(closer, RANKS)) / np.log1p(RANKS), dtype=np.float32)
 
 
 _PAIRS = 100_000  # compared at once
+_SAME = 1e-4  # logits of one pair differ less, by one matrix product or another
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,12 +134,14 @@ def _components(terms: sparse.csr_matrix) -> tuple[Matrix, Matrix]:
     if most < 1 or not terms.nnz:
         return np.zeros((terms.shape[0], 0), dtype=np.float32), np.zeros(0, dtype=np.float32)
     if terms.shape[0] > _LARGE_SITE:
-        svd = TruncatedSVD(most, random_state=_SEED)
+        svd = TruncatedSVD(most, random_state=_SEED)  # so many essays have as many components
         return svd.fit_transform(terms).astype(np.float32), np.square(svd.singular_values_).astype(np.float32)
     # The eigenvectors of the essays' products are the same components, found several times faster.
     products = np.asarray((terms @ terms.T).toarray(), dtype=np.float32)
     vectors, strengths, _ = randomized_svd(products, most, n_iter=3, random_state=_SEED)
-    return (vectors * np.sqrt(strengths)).astype(np.float32), strengths.astype(np.float32)
+    real = strengths > _NOISE * strengths[0]  # of copies fewer components are left; a draft is divided by strengths
+    kept, roots = vectors[:, real], np.sqrt(strengths[real])
+    return (kept * roots).astype(np.float32), strengths[real].astype(np.float32)
 
 
 def _position(ids: Sequence[str], ident: str) -> int:

@@ -213,6 +213,8 @@ def _fit(name: str, pairs: Pairs, graph: ListGraph) -> Model:
     far the weights move away from the default, so that few lists move them little.
     """
     labels = is_listed(pairs, graph)
+    if labels.all() or not labels.any():  # nothing to tell apart
+        return replace(DEFAULT, name=name)
     kept, counts = _sample(labels, len(pairs))
     values = pairs.values[kept].astype(np.float64)
     mean, scale = values.mean(axis=0), values.std(axis=0)
@@ -254,11 +256,10 @@ def calibrate(scored: Sequence[tuple[Pairs, Values]], graph: ListGraph) -> Curve
         return ()
     edges = np.quantile(logits[labels], np.linspace(0, 1, KNOTS + 1)[1:-1])
     bins = np.searchsorted(edges, logits)
-    counts = np.bincount(bins, minlength=KNOTS)
-    means = np.bincount(bins, weights=logits, minlength=KNOTS) / np.maximum(counts, 1)
-    shares = (np.bincount(bins, weights=labels, minlength=KNOTS) + 0.5) / (counts + 1.0)
-    rising = isotonic_regression(shares, sample_weight=np.maximum(counts, 1))
-    return tuple((float(x), float(np.log(p / (1 - p)))) for x, p, n in zip(means, rising, counts, strict=True) if n)
+    _, bins, counts = np.unique(bins, return_inverse=True, return_counts=True)  # only those that hold anything
+    means = np.bincount(bins, weights=logits) / counts
+    rising = isotonic_regression((np.bincount(bins, weights=labels) + 0.5) / (counts + 1.0), sample_weight=counts)
+    return tuple((float(x), float(np.log(p / (1 - p)))) for x, p in zip(means, rising, strict=True))
 
 
 def is_listed(pairs: Pairs, graph: ListGraph) -> Mask:

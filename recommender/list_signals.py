@@ -4,7 +4,10 @@ Values come for some essays (rows, as Places) and all essays of the site (column
 tests/recommender/test_leaks.py changes an essay's own list at will and sees that nothing here moves.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from embeddings.encoder import Matrix
@@ -62,13 +65,14 @@ def votes(graph: ListGraph, places: Places) -> Matrix:
 def like_lists(graph: ListGraph, places: Places, predicted: Matrix) -> Matrix:
     """How much of the candidate's own list is what is foretold for the essay, over the root of its length.
 
-    A list that names the essay itself does not gain by it: that is lists_back.
+    That a list names the essay itself counts neither way: that is lists_back.
     """
     foretold = predicted.copy()
     known = places.own >= 0
     foretold[known, places.own[known]] = 0.0
     shared = (graph.matrix @ foretold.T).T
-    return np.asarray(shared / np.sqrt(np.maximum(graph.lengths, 1.0))[None, :], dtype=np.float32)
+    others = graph.lengths[None, :] - lists_back(graph, places)
+    return np.asarray(shared / np.sqrt(np.maximum(others, 1.0)), dtype=np.float32)
 
 
 def lists_back(graph: ListGraph, places: Places) -> Matrix:
@@ -95,13 +99,14 @@ class _Ridge:
     """Foretells a list from the text: ridge regression of the lists on the basis, over the essays that have one.
 
     With basis rows x, lists as rows y and A = (X'X + RIDGE I)^-1, the prediction for x is x A X'Y. For an essay that
-    took part itself it is the one that leaves it out: (prediction - h y) / (1 - h) with the leverage h = x A x', which
-    is exactly the prediction of the others (Allen, 1974).
+    took part itself, as row p with the list y and the prediction z, it is the one that leaves it out:
+    x A X'Y - (x A p') (y - z) / (1 - p A p'), which is exactly the prediction of the others (Allen, 1974).
     """
 
     def __init__(self, basis: Matrix, graph: ListGraph) -> None:
         rows = graph.listing
         x = basis[rows].astype(np.float64)
+        self._basis = basis
         self._inverse = np.linalg.inv(x.T @ x + RIDGE * np.eye(basis.shape[1]))
         lists = graph.matrix[rows]
         self._weights = np.asarray((lists.T @ (x @ self._inverse)).T, dtype=np.float32)
@@ -111,6 +116,15 @@ class _Ridge:
         """The foretold list of each essay, its own list left out; about 0 to 1."""
         predicted = places.basis @ self._weights
         took_part = np.array([own >= 0 and bool(self._takes_part[own]) for own in places.own], dtype=np.bool_)
-        x = places.basis.astype(np.float64)
-        leverage = np.where(took_part, np.einsum("ij,jk,ik->i", x, self._inverse, x, optimize=True), 0.0)[:, None]
-        return np.asarray((predicted - leverage * own_lists) / (1.0 - leverage), dtype=np.float32)
+        part = self._basis[places.own[took_part]]
+        surplus = own_lists[took_part] - part @ self._weights
+        influence = _products(places.basis[took_part], self._inverse, part)
+        leverage = _products(part, self._inverse, part)
+        predicted[took_part] -= (influence / (1.0 - leverage))[:, None] * surplus
+        return np.asarray(predicted, dtype=np.float32)
+
+
+def _products(left: Matrix, between: NDArray[Any], right: Matrix) -> Matrix:
+    """left between right', row by row."""
+    products = np.einsum("ij,jk,ik->i", left.astype(np.float64), between, right.astype(np.float64), optimize=True)
+    return np.asarray(products, dtype=np.float32)

@@ -68,7 +68,7 @@ class Model:
     def to_json(self) -> dict[str, Any]:
         """For the manifest: weights by signal, those of 0 left out."""
         shown = {
-            signal: [round(x, 6) for x in (self.mean[i], self.scale[i], self.weights[i])]
+            signal: [float(f"{x:.9g}") for x in (self.mean[i], self.scale[i], self.weights[i])]
             for i, signal in enumerate(SIGNALS)
             if self.weights[i]
         }

@@ -4,7 +4,7 @@ all call it, so what is judged is what is served."""
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import cos, pi
+from math import cos, log, pi
 from typing import Literal
 
 from recommender.reasons import phrase
@@ -140,8 +140,10 @@ def rank(
     items: every item that candidates and curated name. Never in the list: the essay itself, anything twice, a
     near-duplicate of the essay or of an item above it, an unmatched blurb unless the rules ask for them.
 
-    With diversity d each next candidate is the one with the most (1 - d) * score - d * its greatest similarity to an
-    item above: maximal marginal relevance (Carbonell and Goldstein 1998); ties as above.
+    With diversity d each next candidate is the one with the most (1 - d) * relevance - d * its greatest similarity to
+    an item above: maximal marginal relevance (Carbonell and Goldstein 1998). Relevance is the score's logit, put
+    between 0 for the least and 1 for the best of the candidates: probabilities themselves fall too fast to be weighed
+    against similarities. With nothing above the similarity is 0.
 
     Candidate.place: "held" is passed over. "lifted" takes the last place of a full list of LIFTING_LIMIT or more, from
     a candidate of the model, when it would not stand in the list and all rules let it; one a list, the best of several.
@@ -177,6 +179,21 @@ def why_not(
             if dropped.target == target:
                 return dropped.reason
     return f"not among its {_candidates(offered)}" if target in items else f"there is no item {target!r}"
+
+
+def relevances(candidates: Sequence[Candidate], profile: Profile) -> dict[str, float]:
+    """Id -> logit of the score, put between 0 for the least candidate and 1 for the best; 1 when all are equal."""
+    logits = {c.id: _logit(c.score(profile)) for c in candidates}
+    least, best = min(logits.values(), default=0.0), max(logits.values(), default=0.0)
+    return {ident: (logit - least) / (best - least) if best > least else 1.0 for ident, logit in logits.items()}
+
+
+def _logit(probability: float) -> float:
+    kept = min(max(probability, _CERTAIN), 1 - _CERTAIN)
+    return log(kept / (1 - kept))
+
+
+_CERTAIN = 1e-6  # as scores are written in editions
 
 
 def explain(candidate: Candidate, origin: Origin, lifted: bool = False) -> tuple[str, ...]:
@@ -262,10 +279,10 @@ class _GrowingList:
         Ties stay in the order given. While nothing is above, all are equally unlike it.
         """
         left, nearest, compared = list(ordered), dict.fromkeys((c.id for c in ordered), -1.0), 0
-        rules = self._rules
+        relevance, diversity = relevances(ordered, self._rules.profile), self._rules.diversity
 
         def worth(candidate: Candidate) -> float:
-            return (1 - rules.diversity) * candidate.score(rules.profile) - rules.diversity * nearest[candidate.id]
+            return (1 - diversity) * relevance[candidate.id] - diversity * nearest[candidate.id]
 
         while left and not self.full:
             for shown in self.kept[compared:]:

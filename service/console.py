@@ -134,8 +134,9 @@ def _print_details(console: Console, details: Mapping[str, Any]) -> None:
     learned = details["learned"]
     gain = f" ({_signed(learned['gain'])} recall@10)" if learned["gain"] else ""
     _print(console, f"weights: {learned['reason']}{gain}")
-    for rule in next(iter(details["rule_costs"].values()), {}):
-        costs = (f"{p.replace('_', ' ')} {row[rule][0]:.3f}" for p, row in details["rule_costs"].items())
+    for rule in dict.fromkeys(rule for row in details["rule_costs"].values() for rule in row):
+        rows = ((p, row[rule]) for p, row in details["rule_costs"].items() if rule in row)
+        costs = (f"{protocol.replace('_', ' ')} {cost[0]:.3f}" for protocol, cost in rows)
         _print(console, f"recall@10 that the rule on {rule.replace('_', '-')} costs: {', '.join(costs)}")
     degrees = details["in_degree"]
     if degrees:

@@ -103,16 +103,16 @@ def curves(ident: str, alt: str, systems: Mapping[str, Sequence[float]], ours: s
     """Recall at 1, 2, ... of each system, its name at the curve's end. best: the baseline drawn darker."""
     with _figure(ident, 260, left=28, right=_room(systems)) as (figure, axes):
         depth = max(len(recall) for recall in systems.values())
-        ends = {name: recall[-1] for name, recall in systems.items() if recall}
+        ends = {name: recall[-1] for name, recall in systems.items()}
         for name, y in _apart(ends, 0.054).items():
             colour, width = _tone(name, ours, best)
-            axes.plot(range(1, len(systems[name]) + 1), systems[name], color=colour, linewidth=width)
+            axes.plot(range(1, len(systems[name]) + 1), systems[name], color=colour, linewidth=width, zorder=1 + width)
             leader = (1.01 * depth, 1.06 * depth)
             axes.plot(leader, (ends[name], y), color=colour, linewidth=0.6, clip_on=False)
             weight, tone = ("bold", OURS) if name == ours else ("normal", INK if name == best else MUTED)
             axes.text(1.075 * depth, y, _short(name), va="center", color=tone, weight=weight)
         ticks = [1, *range(10, depth + 1, 10)]
-        axes.set(xlim=(1, depth), ylim=(0, 1), xticks=ticks, xlabel="length of the list")
+        axes.set(xlim=(1, max(depth, 2)), ylim=(0, 1), xticks=ticks, xlabel="length of the list")
         axes.grid(axis="y")
         return _svg(figure, ident, alt)
 
@@ -139,10 +139,11 @@ def calibration(ident: str, alt: str, points: Sequence[tuple[float, float, int]]
         end = math.ceil(10 * max(max(score, share) for score, share, _ in points)) / 10 or 1.0
         most = max(n for _, _, n in points)
         axes.plot((0, end), (0, end), color=LINE, linewidth=1, linestyle=(0, (4, 3)))
-        axes.plot([p[0] for p in points], [p[1] for p in points], color=OURS, linewidth=0.8, alpha=0.5)
         # The area goes with the root: bands differ by a thousand times, and the smallest must still be seen.
-        sizes = [14 + 180 * math.sqrt(n / most) for _, _, n in points]
-        axes.scatter([p[0] for p in points], [p[1] for p in points], sizes, color=OURS, edgecolors=PAPER, clip_on=False)
+        sizes = [24 + 150 * math.sqrt(n / most) for _, _, n in points]
+        axes.scatter(
+            [p[0] for p in points], [p[1] for p in points], sizes, color=OURS, edgecolors=PAPER, clip_on=False, zorder=3
+        )
         axes.set(xlim=(0, end), ylim=(0, end), aspect="equal", xlabel="score", ylabel="share listed by the editors")
         axes.grid()
         return _svg(figure, ident, alt)
@@ -153,7 +154,7 @@ def in_degree(ident: str, alt: str, series: Sequence[tuple[str, str, Sequence[in
     with _figure(ident, 260, left=30, right=10, bottom=40) as (figure, axes):
         for label, colour, counts in series:
             width = 2.2 if colour == OURS else 1.3
-            axes.plot(*_steps(counts), color=colour, linewidth=width, label=_short(label))
+            axes.plot(*_steps(counts), color=colour, linewidth=width, zorder=1 + width, label=_short(label))
         most = max(count for _, _, counts in series for count in counts)
         axes.set_yscale("log")
         axes.set_yticks([tick for tick in _ticks() if tick <= max(most, 2)])
@@ -271,4 +272,4 @@ def _short(name: str) -> str:
 
 def _figures(value: float | None, decimals: int, signed: bool) -> str:
     sign = "+" if signed else ""
-    return "–" if value is None else f"{value:{sign}.{decimals}f}".replace("-", "−")
+    return "–" if value is None else f"{value:{sign}z.{decimals}f}".replace("-", "−")

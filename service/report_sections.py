@@ -14,6 +14,8 @@ from service import plots
 Record = Mapping[str, Any]
 
 OURS = "related"
+TEXTS_ALONE = "meaning"
+"""Our profile that sees no list."""
 MAIN = "curated_recall@10"
 METRICS = ("curated_recall@5", MAIN, "curated_recall@50", "hit@10", "mrr", "ndcg@10")
 _NONE = "–"
@@ -25,19 +27,19 @@ _PROTOCOLS = {
     ),
     "curated": (
         "Curated: the page’s own list is hidden",
-        "Every list may be learned from but the judged page’s own: how well the program knows what your editors would "
-        "list for a page that others already link to.",
+        "The judged page’s own list is hidden, and a fifth of all lists with it; the others may be learned from. This "
+        "is what a page gets that others already link to.",
     ),
     "new_page": (
         "New page: links to it are hidden too",
-        "The judged page’s own list is hidden, and every link to the page as well: what a page gets on the day it is "
-        "published.",
+        "Besides, every link to the judged page is hidden: what a page gets on the day it is published.",
     ),
 }
 _DEGREE: Sequence[tuple[str, str, Callable[[float], str]]] = (
     ("coverage", "essays some list names", "{:.1%}".format),
     ("orphans", "essays no list names", "{:.1%}".format),
-    ("max_share", "most-named essay’s share", "{:.1%}".format),
+    ("max_share", "our lists that name the most-named essay", "{:.1%}".format),
+    ("max_share_by_default", "the same, in lists as long as the pages’ own", "{:.1%}".format),
     ("gini", "Gini index (0 is even)", "{:.2f}".format),
 )
 _SHORT = {"cold": "Cold", "curated": "Curated", "new_page": "New page", "listed": "Listed pages", "new": "New pages"}
@@ -153,15 +155,22 @@ def _compared_row(metric: str, first: Record, second: Record) -> Row:
 
 
 def _rule_costs(record: Record) -> Iterable[Section]:
-    costs = _details(record, "rule_costs")
+    costs = _known(_details(record, "rule_costs"))
     if costs:
         says = "Recall@10 that a rule costs: its price in agreement with the editors. Below zero, the rule helps."
-        rows = [Row(rule.replace("_", "-"), [_interval(cost, _signed)]) for rule, cost in costs.items()]
-        yield Section("rules", "What rules cost", says, tables=[Table("What rules cost", ["rule", "recall@10"], rows)])
+        rules = dict.fromkeys(rule for row in costs.values() for rule in row)
+        rows = [
+            Row(rule.replace("_", "-"), [_interval(row.get(rule), _signed) for row in costs.values()]) for rule in rules
+        ]
+        heads = ["rule", *(_SHORT[protocol] for protocol in costs)]
+        yield Section("rules", "What rules cost", says, tables=[Table("What rules cost", heads, rows)])
 
 
 def _curves(record: Record) -> Iterable[Section]:
-    curves = _known(_details(record, "curves"))
+    known = _known(_details(record, "curves"))
+    curves = {
+        p: kept for p, systems in known.items() if (kept := {s: recall for s, recall in systems.items() if recall})
+    }
     if curves:
         says = "How much of an editors’ list is found as ours grows longer: the higher at the left, the better."
         drawn = [_curves_plot(protocol, systems, _best(record, protocol)) for protocol, systems in curves.items()]
@@ -344,12 +353,12 @@ def _blurbs(record: Record) -> Iterable[Section]:
     blurbs = _details(record, "blurbs")
     if blurbs:
         says = (
-            "How often a blurb’s words alone lead to the essay they stand for: what to expect of list entries whose "
-            "page is not known."
+            "How often an editor’s blurb alone finds the essay it speaks of, when that is read without its standfirst: "
+            "how well one sentence and a whole text are brought together."
         )
         facts = [("blurbs tried", Cell(f"{blurbs['n']:,}"))]
         facts += [(metric, _interval(blurbs[metric])) for metric in ("recall@1", "recall@10") if blurbs.get(metric)]
-        yield Section("blurbs", "Blurbs without their page", says, facts)
+        yield Section("blurbs", "A blurb finds its essay", says, facts)
 
 
 _SECTIONS: Sequence[Callable[[Record], Iterable[Section]]] = (
@@ -388,9 +397,9 @@ def _main(systems: Record) -> list[tuple[str, Sequence[float]]]:
 
 
 def _best(record: Record, protocol: str) -> str | None:
-    """The best baseline: the one that the lift is over, else the one with the highest recall@10."""
+    """The best baseline: the one that the lift is over, else the one with the highest recall@10. Ours is none."""
     lift = _details(record, "lift").get(protocol) or {}
-    others = (name for name, _ in _main(record.get(protocol) or {}) if name != OURS)
+    others = (name for name, _ in _main(record.get(protocol) or {}) if name not in (OURS, TEXTS_ALONE))
     return next(iter(lift), None) or next(others, None)
 
 
@@ -412,18 +421,18 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     """Of a bars' axis: zero is on it, and the bars have a little room."""
     low, high = min(0.0, *values), max(0.0, *values)
     room = 0.05 * (high - low) or 1.0
-    return low - room if low < 0 else 0.0, high + room if high > 0 else 0.0
+    return low - room if low < 0 else 0.0, high + room
 
 
 # --- Figures as text ---
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.3f}".replace("-", "−")
+    return _NONE if value is None else f"{value:z.3f}".replace("-", "−")
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{value:+z.3f}".replace("-", "−")
 
 
 def _value(interval: Sequence[float] | None) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from recommender import evaluation
 from recommender.baselines import BASELINES, DEPTH
+from recommender.blurb_recall import BlurbRecall
 from recommender.evaluation import MAX_JUDGED, MEANING, OURS, PROTOCOLS, Evaluation, InDegrees, evaluate, judged_lists
 from recommender.learning import MIN_LISTS, UNTAUGHT, CrossValidation, Fold, Lesson
 from recommender.material import Material
@@ -409,7 +410,9 @@ def test_the_record_is_plain_json_with_every_figure_as_a_value_and_its_interval(
     study = study_lists(material)
     items = find_items(material, (), study.pairs, lists)
 
-    record = evaluate(material, items, 200, study).to_json()
+    shown = BlurbRecall(9, {1: (0.5, 0.25, 0.75), 10: (0.75, 0.5, 1.0)})
+
+    record = evaluate(material, items, 200, study, shown).to_json()
 
     assert json.loads(json.dumps(record)) == record
     assert list(record) == [*PROTOCOLS, "n", "ceiling", "details"]
@@ -427,4 +430,4 @@ def test_the_record_is_plain_json_with_every_figure_as_a_value_and_its_interval(
     assert set(details["calibration"][0]) == {"low", "high", "n", "mean_score", "share_listed"}
     assert details["in_degree"]["k"] == 10
     assert {len(details["in_degree"][whose]) for whose in ("ours", "editors", "dense")} == {60}
-    assert details["blurbs"] is None
+    assert details["blurbs"] == {"n": 9, "recall@1": [0.5, 0.25, 0.75], "recall@10": [0.75, 0.5, 1.0]}

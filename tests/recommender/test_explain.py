@@ -31,7 +31,7 @@ from recommender.signals import RELATIVE, SIGNALS, spread_of
 from tests.fakes import CountingEncoder
 from tests.recommender.sites import random_lists, random_site
 
-OVEN = ("Bread rises over hot stones, slowly.", "The clock tells when a sour rye loaf is ready to be sold.")
+OVEN = ("Bread of sour rye rises over hot stones.", "The clock tells when a sour rye loaf is ready to be sold.")
 HOUR = ("A map hangs on every wall of the house we lived in.", "That clock strikes for the sour rye loaf.")
 SITE = [
     {"id": "hour", "title": "The hour", "category": "Time", "url": "https://a.test/hour/", "body": "\n\n".join(HOUR)},
@@ -95,12 +95,6 @@ def test_what_a_rule_keeps_out_is_explained_all_the_same(home: Home) -> None:
     assert twin.editors > home.why("oven", "river").editors
     strict = home.why("oven", "river", Rules(min_score=0.9))
     assert strict.standing == f"its score {strict.editors:.3f} is under 0.900"
-
-
-def test_the_pages_own_limit_says_where_its_list_ends(home: Home) -> None:
-    assert home.why("oven", "river", Rules(limit=1)).standing == (
-        f"at rank 2, of 3 candidates, with a score of {home.why('oven', 'river').editors:.3f}"
-    )
 
 
 def test_an_essay_that_is_no_candidate_is_explained(
@@ -191,6 +185,12 @@ def test_what_is_explained_is_what_the_edition_says(taught: Edition) -> None:
         values = {share.signal: share.value for share in found.account.signals}
         assert {s: values[s] for s, _ in candidate.reasons} == pytest.approx(dict(candidate.reasons), abs=5.1e-4)
     assert found.account.model == "learned, for pages that lists name"
+
+
+def test_the_pages_own_limit_says_where_its_list_ends(taught: Edition) -> None:
+    last = taught.lists("013").candidates[-1]
+    found = explain_pair(taught, "013", last.id, nothing_of, Rules(limit=40))
+    assert found.standing.endswith(f"with a score of {last.editors:.3f}, below the list's end at 3")
 
 
 def test_the_meaning_profile_is_told_by_the_texts_alone(taught: Edition) -> None:
@@ -284,7 +284,7 @@ def test_a_blurb_is_explained_by_its_text_alone(home: Home) -> None:
     assert (candidate.id, candidate.editors) == (home.blurb, pytest.approx(found.editors, abs=1e-5))
     assert found.editors == found.meaning
     assert found.closest == PassagePair(
-        "Bread rises over hot stones, slowly.", "How a quern was dressed for rye bread.", 1
+        "Bread of sour rye rises over hot stones.", "How a quern was dressed for rye bread.", 1
     )
     assert found.terms == ("bread", "rye")
 
@@ -300,7 +300,7 @@ def test_a_blurb_that_is_asked_for_stands_in_the_list(home: Home) -> None:
 def test_the_closest_passages_and_the_shared_terms_are_told(home: Home) -> None:
     found = home.why("oven", "hour")
     assert found.closest == PassagePair(OVEN[1], HOUR[1], 1.0)
-    assert found.terms == ("clock", "rye loaf", "sour rye")
+    assert found.terms == ("sour rye", "clock", "rye loaf")
 
 
 def test_texts_without_anything_in_common_share_no_terms(home: Home) -> None:

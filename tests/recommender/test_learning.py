@@ -532,10 +532,6 @@ def test_logits_that_are_all_one_promise_the_share_that_is_listed() -> None:
 # --- Known faults, to be mended in the modules ---------------------------------------------------------------------
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="bins that hold no pair take part in the isotonic regression, with a share of 0.5 and a weight of 1",
-)
 def test_bins_that_hold_nothing_say_nothing() -> None:
     """Each of 21 pages: 14 pairs at logit 0, two of them listed, and 6 at logit 1, none listed: pooled, a tenth is."""
     pairs = dense_pairs(21)
@@ -548,7 +544,6 @@ def test_bins_that_hold_nothing_say_nothing() -> None:
     assert probability(set_right(np.array([0.0]), curve))[0] == pytest.approx(0.1, abs=0.003)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="with one class only, LogisticRegression refuses to learn")
 def test_a_site_of_which_every_page_lists_all_others_can_be_learned_from() -> None:
     site = random_site(32, seed=0)
     ids = site.texts.ids

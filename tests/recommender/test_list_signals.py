@@ -106,8 +106,8 @@ def test_like_lists_is_how_much_of_the_candidates_list_is_foretold_over_the_root
     found = block["like_lists"]
 
     assert found[0, 1] == pytest.approx(foretold[0, 2], abs=1e-6)  # b lists c
-    assert found[0, 2] == pytest.approx(foretold[0, 1] / sqrt(2), abs=1e-6)  # c lists a and b: a is the essay itself
-    assert found[1, 0] == pytest.approx(foretold[1, 2] / sqrt(2), abs=1e-6)  # a lists b and c: b is the essay itself
+    assert found[0, 2] == pytest.approx(foretold[0, 1], abs=1e-6)  # c lists a and b: a is the essay itself
+    assert found[1, 0] == pytest.approx(foretold[1, 2], abs=1e-6)  # a lists b and c: b is the essay itself
     assert found[4, 3] == pytest.approx(foretold[4, :3].sum() / sqrt(3), abs=1e-6)
     assert found[:, 4].tolist() == [0.0] * 5  # e has no list
     assert found[0, 1] > 0.1

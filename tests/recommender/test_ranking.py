@@ -1,6 +1,7 @@
 """From candidates to the list a page shows."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -23,6 +24,7 @@ from recommender.ranking import (
     explain,
     list_limit,
     rank,
+    relevances,
     similarity,
     why_not,
 )
@@ -264,8 +266,9 @@ def test_with_an_unknown_sketch_the_similarity_is_nothing(one: int, other: int) 
     ("diversity", "expected"),
     [
         (0.0, ["a", "b", "c"]),
-        (0.02, ["a", "b", "c"]),  # b: 0.98 * 0.85 - 0.02 = 0.813; c: 0.98 * 0.80 + 0.02 = 0.804
-        (0.03, ["a", "c", "b"]),  # b: 0.97 * 0.85 - 0.03 = 0.795; c: 0.97 * 0.80 + 0.03 = 0.806
+        # Logits 2.197, 1.735 and 1.386: relevances 1, 0.430 and 0.
+        (0.17, ["a", "b", "c"]),  # b: 0.83 * 0.430 - 0.17 = 0.187; c: 0.83 * 0 + 0.17 = 0.170
+        (0.18, ["a", "c", "b"]),  # b: 0.82 * 0.430 - 0.18 = 0.173; c: 0.82 * 0 + 0.18 = 0.180
         (1.0, ["a", "c", "b"]),
     ],
 )
@@ -278,7 +281,7 @@ def test_with_diversity_what_is_unlike_the_items_above_moves_up(diversity: float
 def test_diversity_looks_at_what_the_editors_listed_too() -> None:
     known = (Item("z", "essay", sketch=ONES), Item("b", "essay", sketch=ONES), Item("c", "essay", sketch=ZEROS))
 
-    ranking = rank_these(*falling("bc"), curated=(candidate("z"), candidate("y")), known=known, diversity=0.5)
+    ranking = rank_these(*falling("bc"), curated=(candidate("z"), candidate("y")), known=known, diversity=0.6)
 
     assert targets(ranking) == ["z", "y", "c", "b"]
 
@@ -715,13 +718,15 @@ def passes(page: Item, item: Item, score: float, rules: Rules) -> bool:
     )
 
 
-def next_by_mmr(candidates: list[Candidate], above: list[str], items: dict[str, Item], rules: Rules) -> Candidate:
+def next_by_mmr(
+    candidates: list[Candidate], above: list[str], items: dict[str, Item], rules: Rules, relevance: Mapping[str, float]
+) -> Candidate:
     """Carbonell and Goldstein's formula, worked out anew for each candidate against each item above."""
 
     def key(c: Candidate) -> tuple[float, float, str]:
-        score = c.score(rules.profile)
         nearest = max((similarity(items[c.id].sketch, items[a].sketch) for a in above), default=0.0)
-        return -((1 - rules.diversity) * score - rules.diversity * nearest), -score, c.id
+        worth = (1 - rules.diversity) * relevance[c.id] - rules.diversity * nearest
+        return -worth, -c.score(rules.profile), c.id
 
     return min(candidates, key=key)
 
@@ -729,6 +734,7 @@ def next_by_mmr(candidates: list[Candidate], above: list[str], items: dict[str, 
 def twin_of_rank(case: Case) -> list[str]:
     """The list without lifting and at_least, worked out by asking at each place which items may still follow."""
     page, candidates, curated, items, rules = case
+    relevance = relevances(candidates, rules.profile)
     above: list[str] = []
 
     def may_follow(c: Candidate) -> bool:
@@ -754,7 +760,7 @@ def twin_of_rank(case: Case) -> list[str]:
         ]
         if not left:
             break
-        above.append(next_by_mmr(left, above, items, rules).id)
+        above.append(next_by_mmr(left, above, items, rules, relevance).id)
     return above
 
 

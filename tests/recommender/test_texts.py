@@ -125,12 +125,14 @@ def test_a_draft_of_a_known_title_has_the_weight_that_the_site_gave_it() -> None
 
 def test_a_title_that_no_text_holds_any_more_weighs_1() -> None:
     """Titles named may come from an edition; a row of zeros is no reason to divide by it."""
-    site = site_of([essay("a", "no", title="Noon")])
+    site = site_of([essay("a", "no", title="Noon"), essay("b", "noon, Noon")])
+    before = site.texts.own_title.toarray()
 
     nothing = site.texts.titles_named * 0.0
     texts = site.reader.read_site(site.essays, site.texts.vectors, site.texts.summaries, titles_named=nothing)
 
-    assert texts.own_title.toarray().tolist() == [[1.0]]
+    assert before.ravel() == pytest.approx([1 / sqrt(2), 0])
+    assert texts.own_title.toarray().ravel().tolist() == [1.0, 0.0]
 
 
 def test_what_was_read_before_is_taken_as_it_is() -> None:

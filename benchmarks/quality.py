@@ -1,11 +1,12 @@
 """How well editors' lists are found again, beside what a site could do without us.
 
-usage: python -m benchmarks.quality [--home DIR] [--out DIR] [--html DIR] [--thorough] [--floor RATIO] [CORPUS...]
+usage: python -m benchmarks.quality [--home DIR] [--out DIR] [--name NAME] [--html DIR] [--thorough] [--floor RATIO]
+                                    [CORPUS...]
 
 CORPUS is a name or a folder (see datasets.py); without one, every corpus at hand. Protocols as in
-recommender/evaluation.py. Writes quality.json and quality.md, with the data's digests and the versions, into --out, and
-a page with plots for each corpus into --html. --thorough adds what each signal is worth and how many lists it takes.
-Ends with 1 when, on any corpus, our cold recall@10 is under --floor times the best of TF-IDF, BM25 and dense alone.
+recommender/evaluation.py. Writes NAME.json and NAME.md (quality), with the data's digests and the versions, into --out,
+and a page with plots for each corpus into --html. --thorough adds what each signal is worth and how many lists it
+takes. Ends with 1 when, on any corpus, our cold recall@10 is under --floor times the best of TF-IDF, BM25 and dense.
 """
 
 import argparse
@@ -42,7 +43,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="*")
     parser.add_argument("--home", type=Path, default=Path("data"), help="where the vector cache is kept")
-    parser.add_argument("--out", type=Path, help="write quality.json and quality.md here")
+    parser.add_argument("--out", type=Path, help="write the results here")
+    parser.add_argument("--name", default="quality", help="of the files in --out")
     parser.add_argument("--html", type=Path, help="write a page with plots for each corpus here")
     parser.add_argument("--thorough", action="store_true")
     parser.add_argument("--floor", type=float, default=1.05)
@@ -61,7 +63,7 @@ def main() -> int:
             options.html.mkdir(parents=True, exist_ok=True)
             write_report(result["evaluation"], options.html / f"{result['corpus']}.html", result["corpus"])
     if options.out:
-        write(results, encoder.fingerprint, options.out)
+        write(results, encoder.fingerprint, options.out, options.name, options.thorough)
     return 0 if all(result["ratio"] >= options.floor for result in results) else 1
 
 
@@ -94,19 +96,23 @@ def measure(dataset: Dataset, encoder: Encoder, home: Path, thorough: bool = Fal
     }
 
 
-def write(results: Sequence[Mapping[str, Any]], fingerprint: str, out: Path) -> None:
+def write(
+    results: Sequence[Mapping[str, Any]], fingerprint: str, out: Path, name: str = "quality", thorough: bool = False
+) -> None:
     """The results for programs and for people, with what they depend on."""
     out.mkdir(parents=True, exist_ok=True)
     run = {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "python -m benchmarks.quality " + " ".join(result["corpus"] for result in results),
+        "command": " ".join(
+            ["python -m benchmarks.quality", *["--thorough"] * thorough, *(r["corpus"] for r in results)]
+        ),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "versions": package_versions(),
         "encoder": fingerprint,
         "results": results,
     }
-    (out / "quality.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    (out / "quality.md").write_text(report(run), encoding="utf-8")
+    (out / f"{name}.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    (out / f"{name}.md").write_text(report(run), encoding="utf-8")
 
 
 def report(run: Mapping[str, Any]) -> str:

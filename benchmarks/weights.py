@@ -3,13 +3,13 @@
 usage: python -m benchmarks.weights [--home DIR] CORPUS...
 
 All lists are hidden, and all other essays are ranked. Tried are each signal alone, the shipped blend, the blend without
-each of its parts, with each at half and at twice its weight, and with each other signal. What it gave, and what else
-was tried, stands in results/cold-weights.md.
+each of its parts, with each at half and at twice its weight, and with each other signal; then, for each corpus, the
+blend that is best there is judged on the others. What it gave stands in results/cold-weights.md.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,18 @@ def main() -> int:
     print("| | " + " | ".join(options.corpora) + " |\n|" + "---|" * (len(columns) + 1))
     for (name, _), *row in zip(tried(), *columns, strict=True):
         print(f"| {name} | " + " | ".join(f"{recall:.3f}" for recall in row) + " |")
+    print_chosen(options.corpora, columns)
     return 0
+
+
+def print_chosen(corpora: Sequence[str], columns: Sequence[Sequence[float]]) -> None:
+    """The blend that is best on one corpus, judged on the others."""
+    names = [name for name, _ in tried()]
+    print("\n| best on | is | " + " | ".join(corpora) + " |\n|" + "---|" * (len(columns) + 2))
+    for corpus, column in zip(corpora, columns, strict=True):
+        best = max(range(len(names)), key=lambda i: column[i])
+        cells = (f"({c[best]:.3f})" if c is column else f"{c[best]:.3f}" for c in columns)
+        print(f"| {corpus} | {names[best]} | " + " | ".join(cells) + " |")
 
 
 def recalls(name: str, home: Path) -> list[float]:

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from benchmarks import gate
-from benchmarks.gate import FLOORS, GATED, figures, judge, pin
+from benchmarks.gate import FLOORS, GATED, figures, judge, learned_figures, pin
+from tests.recommender.materials import lists_of_groups, material_of
+from tests.recommender.sites import random_site
+
+LEARNED = ["learned curated recall@10", "learned new_page recall@10"]
 
 
 def measured(*changed: float, sha256: str = "pages") -> dict[str, Any]:
@@ -65,5 +69,17 @@ def test_a_floor_is_lowered_only_when_told_to(tmp_path: Path, monkeypatch: pytes
     assert json.loads((tmp_path / "floors.json").read_text()) == measured(0.4)
 
 
-def test_every_pinned_floor_is_of_a_figure_that_is_gated() -> None:
-    assert set(json.loads(FLOORS.read_text(encoding="utf-8"))["floors"]) <= set(GATED)
+def test_what_lists_teach_is_measured_where_there_are_enough_of_them() -> None:
+    site = random_site(60, 1)
+    lists = lists_of_groups(site.texts.ids, 6)
+    few = {ident: lists[ident] for ident in list(lists)[:20]}
+
+    found = learned_figures(material_of(site, lists))
+
+    assert list(found) == LEARNED
+    assert 1 > found["learned curated recall@10"] > found["learned new_page recall@10"] > 0.1
+    assert learned_figures(material_of(site, few)) == {}
+
+
+def test_every_figure_that_is_gated_has_its_floor_and_no_other() -> None:
+    assert list(json.loads(FLOORS.read_text(encoding="utf-8"))["floors"]) == [*GATED, *LEARNED]

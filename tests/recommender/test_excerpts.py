@@ -19,6 +19,7 @@ def test_a_word_that_a_shared_phrase_holds_is_not_named_beside_it_whichever_come
 
 def test_a_word_within_a_word_is_a_word_of_its_own() -> None:
     assert worth_naming(["sea clock", "clocks", "lock"]) == ("sea clock", "clocks", "lock")
+    assert worth_naming(["lock", "sea clock"]) == ("lock", "sea clock")
 
 
 def test_words_that_a_phrase_drives_out_make_room_for_others() -> None:

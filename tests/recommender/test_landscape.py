@@ -288,7 +288,7 @@ def test_a_site_without_any_term_is_surveyed_by_meaning_alone(body: str) -> None
     assert place.basis.tolist() == [[1.0, 0.0]]
 
 
-# --- Known faults, to be mended in the modules ---------------------------------------------------------------------
+# --- Drafts of what is published ----------------------------------------------------------------------------------
 
 
 def test_a_draft_of_a_published_essay_with_its_very_text_has_its_mutual_ranks() -> None:

@@ -40,12 +40,12 @@ def all_of(site: Site, lists: Mapping[str, str] = LISTS) -> dict[str, Matrix]:
     return ListSignals(site.landscape, site.graph(lists)).block(site.landscape.rows(0, 5))
 
 
-def refitted(landscape: Landscape, lists: Matrix, row: int) -> Matrix:
-    """The list foretold for an essay by a ridge regression over all other essays that have a list."""
+def refitted(landscape: Landscape, lists: Matrix, row: int, version: Matrix | None = None) -> Matrix:
+    """The list foretold for an essay, or a version of it, by a ridge over all other essays that have a list."""
     taking_part = [r for r in np.flatnonzero(lists.any(axis=1)) if r != row]
     x, y = landscape.basis[taking_part].astype(np.float64), lists[taking_part]
     weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y)
-    return landscape.basis[row] @ weights
+    return (landscape.basis[row] if version is None else version) @ weights
 
 
 def test_there_is_a_row_for_each_essay_over_the_whole_site_for_every_signal_of_the_lists(site: Site) -> None:
@@ -97,6 +97,20 @@ def test_predicted_is_the_refit_without_the_essay_on_any_site(seed: int) -> None
 
     assert 5 < len(lists) < 30, "some essays have a list and take part, some have none"
     np.testing.assert_allclose(found, [refitted(site.landscape, matrix, row) for row in range(30)], atol=1e-4)
+
+
+def test_a_new_version_of_an_essay_is_foretold_by_the_lists_of_the_others() -> None:
+    """Not by its own, though the ridge has learned from the published text beside it."""
+    site = random_site(30, seed=1)
+    graph = site.graph(random_lists(site, np.random.default_rng(1), 4))
+    version = np.float32([site.landscape.basis[3] + 0.1, -2.0 * site.landscape.basis[7]])
+    place = Places(site.texts.rows(3, 5), np.array([3, 7]), site.landscape.near[[3, 7]], version)
+    matrix = graph.matrix.toarray().astype(np.float64)
+
+    found = ListSignals(site.landscape, graph).block(place)["predicted"]
+
+    np.testing.assert_allclose(found[0], refitted(site.landscape, matrix, 3, version[0]), atol=1e-4)
+    np.testing.assert_allclose(found[1], refitted(site.landscape, matrix, 7, version[1]), atol=1e-4)
 
 
 def test_like_lists_is_how_much_of_the_candidates_list_is_foretold_over_the_root_of_its_length(site: Site) -> None:

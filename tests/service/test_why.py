@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import embeddings.sentence
 from recommender.job import BuildOptions, build
 from service.cli import app, main
+from service.console_why import print_why
 from tests.fakes import CountingEncoder
 
 PAGES = [
@@ -81,6 +82,19 @@ def test_a_person_is_told_the_rank_what_makes_the_score_the_passages_and_the_ter
     assert "Bread rises over [b]hot stones." in text
     assert lines[-1] == "Shared terms: bread; sour loaf"
     assert max(map(len, lines)) <= 120
+
+
+def test_nothing_that_a_page_says_acts_on_the_terminal_and_a_pipe_is_120_wide(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = why(home, "oven", "loaf")
+    record["source"]["title"] = "\x1b[31m[red]Red"
+    record["closest"] = {"source": "[b]word\x07 " * 40, "target": "other " * 40, "cosine": 0.5}
+    print_why(record)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "[31m[red]Red (id oven)"
+    assert sum(line.count("[b]word") for line in lines) == 40
+    assert max(map(len, lines)) in range(110, 121)
 
 
 def test_signals_stand_largest_first_with_a_bar_that_tells_their_size(home: Path) -> None:

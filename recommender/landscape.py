@@ -31,9 +31,10 @@ _SEED = 5
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """near: (n, n), the NEAR nearest others of each essay, weighted by nearness (cosine of meaning plus of wording).
+    """texts: in id order. near: (n, n), the NEAR nearest others of each essay, weighted by nearness (cosine of meaning
+    plus of wording).
 
-    nearest_scores: float32 (n, RANKS), ascending: the best default logits that essays give each essay.
+    nearest_scores: float32 (n, RANKS or n), ascending: the best default logits that essays give each essay.
     basis: float32 (n, d), the vectors and the COMPONENTS first components of the terms. strengths: float32 (d - dim,),
     the squared singular values of those.
     """

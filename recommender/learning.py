@@ -179,7 +179,7 @@ def default_recalls(pairs: Pairs, graph: ListGraph) -> Values:
 
 
 def without_signals(pairs: Pairs, left_out: Sequence[str]) -> Pairs:
-    """The pairs with some signals made silent."""
+    """The same pairs, some signals of them made silent for good."""
     for signal in left_out:
         pairs.values[:, SIGNALS.index(signal)] = 0.0
     return pairs

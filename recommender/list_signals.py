@@ -1,7 +1,7 @@
 """The signals of the lists. Each reads every list but the essay's own: what an essay lists may not speak for itself.
 
 Values come for some essays (rows, as Places) and all essays of the site (columns): float32, shape (q, n).
-tests/recommender/test_leaks.py changes an essay's own list at will and sees that nothing here moves.
+tests/recommender/test_no_signal_sees_the_own_list.py changes an essay's own list at will and sees that nothing moves.
 """
 
 from typing import Any

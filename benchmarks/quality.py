@@ -111,7 +111,7 @@ def write(
         "encoder": fingerprint,
         "results": results,
     }
-    (out / f"{name}.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    (out / f"{name}.json").write_text(json.dumps(run) + "\n", encoding="utf-8")
     (out / f"{name}.md").write_text(report(run), encoding="utf-8")
 
 

@@ -122,7 +122,7 @@ class CandidateFinder:
         """One essay of the site with these candidates and no others, rows of the site in ascending order.
 
         The values are to the last bit those of of_site(), which scores the same essays at once: a product of another
-        shape may round otherwise, and a mutual rank turns on the last digit.
+        shape may round otherwise.
         """
         start = row // CHUNK * CHUNK
         places = self._landscape.rows(start, start + CHUNK)

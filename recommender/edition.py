@@ -77,7 +77,7 @@ class Edition:
         self.items = {item.id: item for item in map(_item_from_record, read_lines(folder / ITEMS))}
         self._lists = {record["id"]: _lists_from_record(record) for record in read_lines(folder / LISTS)}
         essays = [item for item in self.items.values() if item.kind == "essay"]
-        self._by_url = {_spelled_once(item.url): item.id for item in essays if item.url}
+        self._by_url = {spelled_once(item.url): item.id for item in essays if item.url}
 
     @property
     def id(self) -> str:
@@ -95,7 +95,7 @@ class Edition:
 
     def find(self, ident: str | None = None, url: str | None = None) -> Item:
         """The essay with this id or URL; a URL's fragment and last slash do not count."""
-        found = self._by_url.get(_spelled_once(url)) if url is not None else ident
+        found = self._by_url.get(spelled_once(url)) if url is not None else ident
         if found is None or found not in self._lists:
             raise UnknownEssay(f"no essay {url or ident!r} in edition {self.id}: see `related export` for its ids")
         return self.items[found]
@@ -327,7 +327,8 @@ def _is_edition_id(text: str) -> bool:
     return bool(text) and text[0].isdigit() and all(c.isalnum() or c == "-" for c in text)
 
 
-def _spelled_once(url: str) -> str:
+def spelled_once(url: str) -> str:
+    """An address without fragment and last slash: what two spellings of one have in common."""
     return url.partition("#")[0].rstrip("/")
 
 

@@ -11,9 +11,8 @@ entries that is. What is judged is what would be served, by the same rank(), dec
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from recommender.balance import balance, coverage, gini, in_degrees, most_listed_share, orphans_share
 from recommender.baselines import BASELINES, DEPTH, Curated, Lists
 from recommender.blurb_recall import BlurbRecall
+from recommender.calibration import CalibrationBin, calibration
 from recommender.candidates import Pairs
 from recommender.edition import Edition
 from recommender.learning import CrossValidation, Lesson
@@ -45,22 +45,10 @@ K = 10
 MAX_JUDGED = 5000
 """Larger sites are judged on a sample of this many lists, drawn with a fixed seed; n says so."""
 _SEED = 11
-_BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 Systems = Mapping[str, Mapping[str, Interval]]
 SiteLists = Mapping[str, Sequence[Candidate]]
 """Essay id -> its candidates."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationBin:
-    """Pairs whose score lies between low and high: how many, their mean score, and the share that editors listed."""
-
-    low: float
-    high: float
-    n: int
-    mean_score: float
-    share_listed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +108,8 @@ class Evaluation:
             "lift": _as_lists(self.lift),
             "rule_costs": _as_lists(self.rule_costs),
             "curves": {protocol: dict(systems) for protocol, systems in self.curves.items()},
-            "calibration": [_fields(entry) for entry in self.calibration],
-            "in_degree": None if self.in_degree is None else {"k": K} | _fields(self.in_degree),
+            "calibration": [asdict(entry) for entry in self.calibration],
+            "in_degree": None if self.in_degree is None else {"k": K} | asdict(self.in_degree),
             "learned": _lesson_record(self.lesson),
             "blurbs": self.blurbs.to_json() if self.blurbs else None,
         }
@@ -158,7 +146,7 @@ def evaluate(
         lift={protocol: _lift(values[protocol]) for protocol in values},
         rule_costs={p: judges[p].rule_costs(scored[p], values[p][OURS][MAIN]) for p in scored},
         curves={p: {name: judge.curve(lists) for name, lists in systems.items()} for p, systems in found.items()},
-        calibration=_calibration(study, truth, material.ids),
+        calibration=calibration(study.validation, material.graph) if study.validation else (),
         in_degree=_in_degree(material, judges[last], scored[last], truth),
         lesson=study.lesson,
         blurbs=blurbs,
@@ -209,10 +197,8 @@ def _optional_rule_costs(
     judge = _Judge(material, items, truth, _sample(sorted(truth)))
     lists = dict(_site_lists(material, study))[protocol]
     plain = judge.measured(judge.ours(lists))[MAIN]
-    return {
-        name: bootstrap(plain - replace(judge, rules=rules).measured(replace(judge, rules=rules).ours(lists))[MAIN])
-        for name, rules in OPTIONAL_RULES.items()
-    }
+    ruled = {name: replace(judge, rules=rules).ours(lists) for name, rules in OPTIONAL_RULES.items()}
+    return {name: bootstrap(plain - judge.measured(found)[MAIN]) for name, found in ruled.items()}
 
 
 def judged_lists(material: Material) -> dict[str, list[str]]:
@@ -332,27 +318,6 @@ def _lift(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
     return {best: bootstrap(values[OURS][MAIN] - values[best][MAIN])}
 
 
-def _calibration(study: Study, truth: Curated, ids: Sequence[str]) -> list[CalibrationBin]:
-    """What the scores promise beside what editors did, on pages whose lists were hidden."""
-    if study.validation is None:
-        return []
-    scores, listed = [], []
-    for row, columns, logits, _values in study.validation.scored(new_page=False):
-        named = set(truth[ids[row]])
-        scores.append(probability(logits))
-        listed += [ids[column] in named for column in columns.tolist()]
-    return list(_binned(np.concatenate(scores), np.array(listed, dtype=np.bool_)))
-
-
-def _binned(scores: Any, listed: Any) -> Iterator[CalibrationBin]:
-    bins = np.clip(np.searchsorted(_BINS, scores, side="right") - 1, 0, len(_BINS) - 2)
-    for number, (low, high) in enumerate(pairwise(_BINS)):
-        here = bins == number
-        if here.any():
-            mean, share = float(scores[here].mean()), float(listed[here].mean())
-            yield CalibrationBin(low, high, int(here.sum()), round(mean, 4), round(share, 4))
-
-
 def _in_degree(material: Material, judge: _Judge, lists: SiteLists, truth: Curated) -> InDegrees:
     ids = material.ids
     marked = judge.balanced(lists)
@@ -386,12 +351,6 @@ def _ceiling(truth: Curated, entries: int) -> float | None:
 def _as_lists(nested: Mapping[str, Any]) -> dict[str, Any]:
     """Intervals as lists, at any depth."""
     return {k: _as_lists(v) if isinstance(v, Mapping) else list(v) for k, v in nested.items()}
-
-
-def _fields(entry: Any) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value := getattr(entry, name), tuple) else value for name in entry.__slots__
-    }
 
 
 def _lesson_record(lesson: Lesson) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from embeddings.cache import open_cache
 from embeddings.encoder import Encoder, Matrix
 from embeddings.views import read_passages
 from recommender.candidates import CandidateFinder
-from recommender.edition import Edition
+from recommender.edition import Edition, spelled_once
 from recommender.excerpts import excerpt, worth_naming
 from recommender.learning import Lesson
 from recommender.material import Material
@@ -28,7 +28,7 @@ from recommender.neighbourhood import blurb_values
 from recommender.ranking import Item, Profile, Rules, list_limit
 from recommender.reasons import phrase
 from recommender.signals import SIGNALS
-from recommender.texts import Texts, spelled_once
+from recommender.texts import Texts
 
 SMALLEST = 0.01
 """Contributions under this are told as one sum: a score moves by a quarter of a hundredth at most with each."""

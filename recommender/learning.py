@@ -20,13 +20,13 @@ from embeddings.encoder import Matrix, Progress
 from recommender.candidates import CandidateFinder, Columns, Mask, Pairs
 from recommender.landscape import Landscape
 from recommender.list_graph import ListGraph
-from recommender.metrics import bootstrap
+from recommender.metrics import Interval, bootstrap
 from recommender.model import DEFAULT, Curve, Model, Values, set_right
 from recommender.signals import SIGNALS
 
 FOLDS = 5
 MIN_LISTS = 30
-"""Fewer are not learned from: see the learning curve in benchmarks/results/quality.md. Whether more are, the gain
+"""Fewer are not learned from: see benchmarks/results/learning.md. Whether more are, the gain
 in cross-validation decides."""
 NEGATIVES = 40
 """Candidates that its editors did not list, drawn per page; they count for all of them."""
@@ -53,7 +53,7 @@ class Lesson:
     used: bool
     reason: str
     lists: int
-    gain: tuple[float, float, float] | None
+    gain: Interval | None
     listed: Model
     new: Model
     texts: Model
@@ -201,9 +201,8 @@ def _judge(pairs: Pairs, hidden: ListGraph, rows: NDArray[np.int64]) -> Fold:
 
 def _fit_both(pairs: Pairs, graph: ListGraph) -> tuple[Model, Model]:
     """The models for listed and for new pages, from the pages that have a list."""
-    return _fit("learned, for pages that lists name", pairs, graph), _fit(
-        "learned, for new pages", pairs.as_new(), graph
-    )
+    listed = _fit("learned, for pages that lists name", pairs, graph)
+    return listed, _fit("learned, for new pages", pairs.as_new(), graph)
 
 
 def _fit(name: str, pairs: Pairs, graph: ListGraph) -> Model:

@@ -11,6 +11,7 @@ from embeddings.encoder import Matrix
 from recommender.balance import balance
 from recommender.candidates import CandidateFinder, Columns, Pairs
 from recommender.edition import EssayLists
+from recommender.landscape import CHUNK
 from recommender.learning import Lesson
 from recommender.list_graph import ListGraph
 from recommender.material import Material
@@ -34,7 +35,6 @@ REASONS = 3
 _TELLING = 0.05
 """What a signal must add to the logit to be named as a reason."""
 
-_CHUNK = 256  # essays at once
 _WORDING = SIGNALS.index("wording")
 
 
@@ -172,7 +172,7 @@ def _blurb_candidates(material: Material, lesson: Lesson) -> list[list[Candidate
     if not len(material.blurbs):
         return [[] for _ in material.ids]
     found: list[list[Candidate]] = []
-    for chunk in material.texts.chunks(_CHUNK):
+    for chunk in material.texts.chunks(CHUNK):
         found += _score_blurbs(chunk, material, lesson)
     return found
 

@@ -15,6 +15,7 @@ from scipy import sparse
 from corpus.essay import Essay
 from embeddings.encoder import Matrix
 from embeddings.vectors import Vectors
+from recommender.edition import spelled_once
 from recommender.lexical import Lexicon, presence, whole_text
 
 LONGEST_TITLE = 12
@@ -147,11 +148,6 @@ class TitleFinder:
         starts = ((at, length) for at, word in enumerate(words) for length in self._lengths.get(word, ()))
         found = (self._column_of.get(words[at : at + length]) for at, length in starts)
         return {column for column in found if column is not None}
-
-
-def spelled_once(url: str) -> str:
-    """An address without fragment and last slash: what two spellings of one have in common."""
-    return url.partition("#")[0].rstrip("/")
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from recommender import evaluation
 from recommender.baselines import BASELINES, DEPTH
 from recommender.blurb_recall import BlurbRecall
+from recommender.calibration import binned
 from recommender.evaluation import MAX_JUDGED, MEANING, OURS, PROTOCOLS, Evaluation, InDegrees, evaluate, judged_lists
 from recommender.learning import MIN_LISTS, UNTAUGHT, CrossValidation, Fold, Lesson
 from recommender.material import Material
@@ -352,7 +353,7 @@ def test_scores_are_held_against_what_editors_did_bin_by_bin() -> None:
     ("score", "low"), [(0.0099, 0.0), (0.01, 0.01), (0.0999, 0.05), (0.1, 0.1), (0.99, 0.9), (1.0, 0.9)]
 )
 def test_a_bin_holds_its_lower_end_and_the_last_one_both(score: float, low: float) -> None:
-    [found] = evaluation._binned(np.array([score]), np.array([True]))
+    [found] = binned(np.array([score]), np.array([True]))
 
     assert (found.low, found.n, found.share_listed) == (low, 1, 1.0)
 

@@ -37,7 +37,7 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now) -> Fas
         lifespan=_open_edition,
     )
     app.state.settings, app.state.now = settings, now
-    app.state.live = LiveEdition(settings.home, now)
+    app.state.live = LiveEdition(settings.home, now, settings.rules())
     app.include_router(website.router)
     app.include_router(health.router)
     add_docs(app)

@@ -9,6 +9,8 @@ from threading import Lock
 
 from corpus.errors import EditionError, NoEdition
 from recommender.edition import Edition, current_id, list_editions, open_edition
+from recommender.ranking import Rules
+from service.answers import Answers
 
 LOOK_EVERY = timedelta(seconds=1)
 RETRY_EVERY = timedelta(minutes=1)
@@ -42,8 +44,9 @@ class LiveEdition:
     newest intact one before it stands in.
     """
 
-    def __init__(self, home: Path, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, home: Path, now: Callable[[], datetime] = utc_now, site: Rules = Rules()) -> None:  # noqa: B008
         self._home = home
+        self._site = site
         self._now = now
         self._lock = Lock()
         self._view = View()
@@ -66,6 +69,10 @@ class LiveEdition:
         if view.edition is None:
             raise NoEdition("; ".join(view.faults))
         return view.edition
+
+    def answers(self) -> Answers:
+        """The answers of the edition served now. Raises NoEdition when there is none."""
+        return Answers(self.edition(), self._site)
 
     def _is_due(self) -> bool:
         return self._looked is None or abs(self._now() - self._looked) >= LOOK_EVERY

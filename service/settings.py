@@ -78,8 +78,30 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part for part in map(str.strip, text.split(",")) if part)
 
 
+def _are_key_digests(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) for digest in value
+    )
+
+
+def _are_variants(value: Any) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    found = [re.fullmatch(r"(curated|model):(\d{1,3})", part) if isinstance(part, str) else None for part in value]
+    names = [match[1] for match in found if match]
+    shares = [int(match[2]) for match in found if match]
+    return len(names) == len(value) == len(set(names)) and all(shares) and sum(shares) <= 100
+
+
+_YES_OR_NO = _Kind(
+    "true or false",
+    lambda value: type(value) is bool,
+    lambda text: {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text),
+)
 _TEXT = _Kind("text", _is_text)
 _OPTIONAL_TEXT = _optional(_TEXT)
+_VARIANTS = _Kind('a list such as "curated:10", "model:10": variant and percentage of pages', _are_variants, _split)
+_KEY_DIGESTS = _Kind("a list of sha256 digests, 64 hexadecimal digits each", _are_key_digests, _split)
 _ORIGINS = _Kind('a list of origins such as "https://example.org", without a path, or "*"', _are_origins, _split)
 
 
@@ -152,6 +174,40 @@ class Settings:
     cors_origins: tuple[str, ...] = field(
         default=(),
         metadata=_about(_ORIGINS, 'Origins whose pages may ask from the browser; "*" is every one, empty is none.'),
+    )
+
+    api_keys: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            _KEY_DIGESTS,
+            "sha256 digests of the keys that may ask about drafts and in batches (`related key` makes one); empty is "
+            "nobody.",
+        ),
+    )
+    max_body_bytes: int = field(
+        default=200_000, metadata=_about(_whole_number(1), "A request with a larger body is refused with 413.")
+    )
+    drafts: bool = field(
+        default=False,
+        metadata=_about(_YES_OR_NO, "Whether drafts are answered: the first one loads the model, some 800 MB."),
+    )
+    drafts_waiting: int = field(
+        default=8,
+        metadata=_about(_whole_number(1), "So many drafts may wait for the model; one more is refused with 503."),
+    )
+    drafts_timeout_seconds: int = field(
+        default=30, metadata=_about(_whole_number(1), "A draft that is not answered in this time is given up, with 503.")
+    )
+    access_log: bool = field(
+        default=False, metadata=_about(_YES_OR_NO, "Whether each request is logged, a line of JSON on stdout.")
+    )
+    variants: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            _VARIANTS,
+            'An A/B test by page, for example "curated:10", "model:10": a tenth of the pages show only what their '
+            "editors listed, a tenth the model's own order, the others what all show without a test.",
+        ),
     )
 
     def environment(self) -> dict[str, str]:

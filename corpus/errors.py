@@ -9,7 +9,11 @@
     ├── EditionError              an edition that is missing, half-written or damaged
     │   └── NoEdition             nothing has been published yet
     ├── BuildInProgress           another build is writing to the same home
-    └── UnknownEssay              an id or URL that the edition does not know
+    ├── UnknownEssay              an id or URL that the edition does not know
+    ├── KeyRefused                a request that needs an API key and has no right one
+    ├── NotJson                   a request whose body is not declared as JSON
+    ├── DraftsOff                 a draft sent to a service that answers none
+    └── DraftsBusy                a draft that the model could not answer in time
 
 A bad *page* is no exception: it becomes a PageProblem (corpus/essay.py) and the build goes on.
 """
@@ -53,3 +57,19 @@ class BuildInProgress(RelatedArticlesError):
 
 class UnknownEssay(RelatedArticlesError):
     """No essay of the edition has this id or URL."""
+
+
+class KeyRefused(RelatedArticlesError):
+    """A request that needs an API key has none, or a wrong one. The message never holds it."""
+
+
+class NotJson(RelatedArticlesError):
+    """A request's body is of another media type than JSON."""
+
+
+class DraftsOff(RelatedArticlesError):
+    """The service was started without a model."""
+
+
+class DraftsBusy(RelatedArticlesError):
+    """Too many drafts are waiting, or this one has waited too long; asking again later may do."""

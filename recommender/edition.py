@@ -3,15 +3,14 @@
     <home>/current                    the id of the published edition, replaced by one atomic rename
     <home>/editions/<id>/
         manifest.json                 what it is, how it was made, the digest of every file, and its own
-        items.jsonl                   what can be recommended, one item a line, in id order
-        lists.jsonl                   each essay's curated list and candidates, in the same order; a candidate is
-                                      [id, editors, meaning, [[signal, value], ...], place]
+        lists.sqlite3                 what can be recommended, and each essay's curated list and candidates
+                                      (recommender/list_store.py)
         essays.jsonl                  the essays in full, as `related parse` prints them
         vectors.npz                   vectors (float32, unit rows) of essays and unmatched blurbs, in the order of items
         lexicon.json                  terms and idf
 
-An edition is written aside, in a hidden folder, and renamed when it is whole. The service reads items and lists only,
-so this module imports neither numpy nor FAISS.
+An edition is written aside, in a hidden folder, and renamed when it is whole. The service reads the lists only, so
+this module imports neither numpy nor FAISS.
 """
 
 import fcntl
@@ -19,42 +18,27 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from corpus.errors import BuildInProgress, EditionError, EncoderError, NoEdition, UnknownEssay
-from recommender.ranking import Candidate, Item, Ranking, Rules, list_limit, rank, why_not
+from recommender.list_store import EssayLists, Items, ListRow, ListStore, write_store
+from recommender.ranking import Item, Ranking, Recommendation, Rules, list_limit, rank, why_not
 
-FORMAT = 2
+FORMAT = 3
 KEEP = 5
 MANIFEST = "manifest.json"
-ITEMS = "items.jsonl"
-LISTS = "lists.jsonl"
+LISTS = "lists.sqlite3"
 ESSAYS = "essays.jsonl"
 VECTORS = "vectors.npz"
 LEXICON = "lexicon.json"
-_SERVED = (ITEMS, LISTS)
+_SERVED = (LISTS,)
 _STAMP = "%Y%m%dT%H%M%SZ"
-
-
-@dataclass(frozen=True, slots=True)
-class EssayLists:
-    """What the job found for one essay.
-
-    curated:     the items its own list names, in list order. list_length: how many entries the page shows.
-    candidates:  the best essays, best first. unlinked: the best unmatched blurbs, best first.
-    """
-
-    id: str
-    list_length: int
-    curated: tuple[Candidate, ...]
-    candidates: tuple[Candidate, ...]
-    unlinked: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +58,8 @@ class Edition:
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.items = {item.id: item for item in map(_item_from_record, read_lines(folder / ITEMS))}
-        self._lists = {record["id"]: _lists_from_record(record) for record in read_lines(folder / LISTS)}
-        essays = [item for item in self.items.values() if item.kind == "essay"]
-        self._by_url = {spelled_once(item.url): item.id for item in essays if item.url}
+        self._store = ListStore(folder / LISTS)
+        self.items = Items(self._store)
 
     @property
     def id(self) -> str:
@@ -91,18 +73,23 @@ class Edition:
 
     def essay_ids(self) -> Iterator[str]:
         """Every essay, in id order."""
-        return iter(self._lists)
+        return self._store.essay_ids()
 
     def find(self, ident: str | None = None, url: str | None = None) -> Item:
         """The essay with this id or URL; a URL's fragment and last slash do not count."""
-        found = self._by_url.get(spelled_once(url)) if url is not None else ident
-        if found is None or found not in self._lists:
-            raise UnknownEssay(f"no essay {url or ident!r} in edition {self.id}: see `related export` for its ids")
-        return self.items[found]
+        found = self._store.essay_at(url) if url is not None else ident
+        item = self._store.item(found) if found is not None else None
+        if item is None or item.kind != "essay":
+            raise self._unknown(url or ident)
+        return item
 
     def lists(self, ident: str) -> EssayLists:
         """The curated list and candidates of an essay."""
-        return self._lists[self.find(ident).id]
+        return self._row(ident).lists(ident)
+
+    def list_length(self, ident: str) -> int:
+        """How many entries the essay's page shows."""
+        return self._row(ident).list_length
 
     def related(self, ident: str, rules: Rules | None = None) -> Ranking:
         """The essay's list by these rules; without rules as long as the page's curated list, else 12."""
@@ -110,6 +97,19 @@ class Edition:
         rules = rules or Rules(limit=list_limit(lists.list_length))
         candidates = lists.candidates + (lists.unlinked if rules.unlinked else ())
         return rank(self.items[ident], candidates, lists.curated, self.items, rules)
+
+    def recommend(self, essay: Item, rules: Rules) -> tuple[Recommendation, ...]:
+        """The same list, without what was dropped: what a filter keeps out is never made an object of.
+
+        Only for rules without diversity: that needs the sketches of all.
+        """
+        if rules.diversity:
+            return self.related(essay.id, rules).recommendations
+        row = self._row(essay.id)
+        curated = row.passing(row.curated, rules)
+        candidates = row.passing([*row.candidates, *row.unlinked], rules)
+        items = {row.targets[entry]: row.item(entry) for entry in (*curated, *candidates)}
+        return rank(essay, row.chosen(candidates), row.chosen(curated), items, rules).recommendations
 
     def why_not(self, ident: str, target: str, rules: Rules | None = None) -> str:
         """Where an item stands in the essay's list by these rules, or what keeps it out, as a sentence."""
@@ -134,6 +134,15 @@ class Edition:
         check_edition(self.folder, (ESSAYS,))
         return next(record for record in read_lines(self.folder / ESSAYS) if record["id"] == ident)
 
+    def _row(self, ident: str) -> ListRow:
+        row = self._store.row(ident)
+        if row is None:
+            raise self._unknown(ident)
+        return row
+
+    def _unknown(self, asked: str | None) -> UnknownEssay:
+        return UnknownEssay(f"no essay {asked!r} in edition {self.id}: see `related export` for its ids")
+
 
 def open_current(home: Path) -> Edition:
     """The published edition. Raises NoEdition, or EditionError when it is damaged."""
@@ -151,23 +160,29 @@ def current_id(home: Path) -> str:
     return ident
 
 
-def open_edition(home: Path, ident: str, files: Sequence[str] = _SERVED) -> Edition:
-    """An edition by id, its manifest and these files checked. Raises EditionError, naming what is wrong."""
+def open_edition(home: Path, ident: str, quickly: bool = False) -> Edition:
+    """An edition by id, its manifest and what the service reads checked. Raises EditionError, naming what is wrong.
+
+    quickly: of the files only the sizes are compared, which takes the same time for any site.
+    """
     if not _is_edition_id(ident):
         raise EditionError(f"{ident!r} is no edition id: see `related editions`")
     folder = home / "editions" / ident
-    manifest = check_edition(folder, files)
+    manifest = check_edition(folder, _SERVED, quickly)
     try:
         return Edition(folder, manifest)
-    except (KeyError, ValueError, TypeError) as error:
-        raise EditionError(f"edition {ident} is damaged ({error!r}): {_WAY_OUT}") from error
+    except sqlite3.DatabaseError as error:
+        raise EditionError(f"edition {ident} is damaged ({error}): {_WAY_OUT}") from error
 
 
 _WAY_OUT = "run `related rollback` to step back, or `related build` for a new one"
 
 
-def check_edition(folder: Path, files: Iterable[str] | None = None) -> dict[str, Any]:
-    """The manifest of an edition whose files (by default all) are there and unchanged. Raises EditionError."""
+def check_edition(folder: Path, files: Iterable[str] | None = None, quickly: bool = False) -> dict[str, Any]:
+    """The manifest of an edition whose files (by default all) are there and unchanged. Raises EditionError.
+
+    quickly: of the files only the sizes are compared.
+    """
     ident = folder.name
     if not folder.is_dir():
         raise EditionError(f"there is no edition {ident}: see `related editions`")
@@ -184,7 +199,8 @@ def check_edition(folder: Path, files: Iterable[str] | None = None) -> dict[str,
     for name in digests if files is None else files:
         if not (folder / name).is_file():
             raise EditionError(f"edition {ident} is half there: {name} is missing; {_WAY_OUT}")
-        if _sha256(folder / name) != digests.get(name):
+        size, digest = digests.get(name, (0, ""))
+        if (folder / name).stat().st_size != size or not (quickly or _sha256(folder / name) == digest):
             raise EditionError(f"edition {ident} is damaged: {name} is not what was written; {_WAY_OUT}")
     return manifest
 
@@ -211,9 +227,8 @@ def new_folder(home: Path) -> Path:
 
 
 def write_lists(folder: Path, items: Iterable[Item], lists: Iterable[EssayLists]) -> None:
-    """Write what the service reads."""
-    _write_lines(folder / ITEMS, (_item_to_record(item) for item in items))
-    _write_lines(folder / LISTS, (_lists_to_record(entry) for entry in lists))
+    """Write what the service reads; every target of the lists must be among the items."""
+    write_store(folder / LISTS, items, lists)
 
 
 def write_essays(folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -233,7 +248,7 @@ def publish(home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = K
 
     An older edition with the same content is dropped too: rolling back to it would change nothing.
     """
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    files = {path.name: (path.stat().st_size, _sha256(path)) for path in sorted(folder.iterdir())}
     content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     sealed = {"format": FORMAT, **manifest, "files": files, "content": content}
     ident = f"{_next_stamp(home, datetime.fromisoformat(sealed['built_at']))}-{content[:8]}"
@@ -325,47 +340,6 @@ def _folders(home: Path) -> list[Path]:
 
 def _is_edition_id(text: str) -> bool:
     return bool(text) and text[0].isdigit() and all(c.isalnum() or c == "-" for c in text)
-
-
-def spelled_once(url: str) -> str:
-    """An address without fragment and last slash: what two spellings of one have in common."""
-    return url.partition("#")[0].rstrip("/")
-
-
-def _item_to_record(item: Item) -> dict[str, Any]:
-    record = asdict(item)
-    record["published"] = item.published.isoformat() if item.published else None
-    record["sketch"] = f"{item.sketch:x}"
-    return record
-
-
-def _item_from_record(record: dict[str, Any]) -> Item:
-    published, sketch = record["published"], int(record["sketch"], 16)
-    return replace(Item(**record), published=date.fromisoformat(published) if published else None, sketch=sketch)
-
-
-def _lists_to_record(lists: EssayLists) -> dict[str, Any]:
-    groups = {name: getattr(lists, name) for name in ("curated", "candidates", "unlinked")}
-    rows = {name: [_candidate_to_row(candidate) for candidate in group] for name, group in groups.items()}
-    return {"id": lists.id, "list_length": lists.list_length, **rows}
-
-
-def _lists_from_record(record: dict[str, Any]) -> EssayLists:
-    groups = (tuple(map(_candidate_from_row, record[name])) for name in ("curated", "candidates", "unlinked"))
-    return EssayLists(record["id"], record["list_length"], *groups)
-
-
-def _candidate_to_row(candidate: Candidate) -> list[Any]:
-    """Rounded: the last digits say nothing, and differ between machines."""
-    reasons = [[signal, round(value, 3)] for signal, value in candidate.reasons]
-    return [candidate.id, round(candidate.editors, 6), round(candidate.meaning, 6), reasons, candidate.place]
-
-
-def _candidate_from_row(row: list[Any]) -> Candidate:
-    ident, editors, meaning, reasons, place = row
-    # a site has some hundred thousand reasons, and a dozen signals
-    named = tuple((sys.intern(signal), value) for signal, value in reasons)
-    return Candidate(ident, editors, meaning, named, place)
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -162,14 +162,14 @@ def evaluate_edition(
     thorough: with each signal's worth and the learning curve. Raises EditionError when the edition is damaged.
     """
     watch = watch or Unwatched()
-    material = Material.load(edition)
+    material, items = Material.load(edition), edition.items.loaded()
     study = study_lists(material, watch)
     shown = edition.manifest["evaluation"]["details"]["blurbs"]
     blurbs = BlurbRecall.from_json(shown) if shown else None
-    evaluation = evaluate(material, edition.items, edition.manifest["join"]["total"], study, blurbs)
+    evaluation = evaluate(material, items, edition.manifest["join"]["total"], study, blurbs)
     record = evaluation.to_json()
     if thorough:
-        add_thorough(record, material, edition.items, study, watch)
+        add_thorough(record, material, items, study, watch)
     return record, evaluation.outcomes
 
 

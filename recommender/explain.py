@@ -19,9 +19,10 @@ from embeddings.cache import open_cache
 from embeddings.encoder import Encoder, Matrix
 from embeddings.views import read_passages
 from recommender.candidates import CandidateFinder
-from recommender.edition import Edition, spelled_once
+from recommender.edition import Edition
 from recommender.excerpts import excerpt, worth_naming
 from recommender.learning import Lesson
+from recommender.list_store import spelled_once
 from recommender.material import Material
 from recommender.model import Model, Values, set_right
 from recommender.neighbourhood import blurb_values
@@ -177,7 +178,7 @@ def find_item(edition: Edition, asked: str) -> Item:
     if known:
         return known
     url = spelled_once(asked)
-    for item in edition.items.values():
+    for item in edition.items.stream():
         if item.url and spelled_once(item.url) == url:
             return item
     raise UnknownEssay(

@@ -132,7 +132,7 @@ def _restore(edition: Edition, essays: tuple[Essay, ...], stored: Mapping[str, A
     texts = reader.read_site(essays, vectors, stored["summaries"], **known)
     unmatched = [
         UnmatchedBlurb(item.id, item.standfirst or "", item.category, item.published, item.url, item.title)
-        for item in edition.items.values()
+        for item in edition.items.stream()
         if item.kind == "blurb"
     ]
     return Material(

@@ -10,10 +10,10 @@ from corpus.essay import Essay
 from embeddings.encoder import Matrix
 from recommender.balance import balance
 from recommender.candidates import CandidateFinder, Columns, Pairs
-from recommender.edition import EssayLists
 from recommender.landscape import CHUNK
 from recommender.learning import Lesson
 from recommender.list_graph import ListGraph
+from recommender.list_store import EssayLists
 from recommender.material import Material
 from recommender.model import Model, Values, probability
 from recommender.ranking import DEFAULT_LIMIT, Candidate, Item, list_limit

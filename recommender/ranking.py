@@ -78,6 +78,7 @@ class Rules:
     diversity     0-1; at 0 the order is the score's, at 1 only what differs from the items above counts (see rank)
     per_category  at most so many of one category; what the editors listed counts, items without category do not
     balanced      whether Candidate.place is obeyed
+    additions     whether the model adds anything; without additions a list holds only what editors listed
 
     at_least: when fewer items than this get through, the list is empty. The limit does not count for that: a page that
     asks for two gets two, if there are at_least to choose from.
@@ -98,6 +99,7 @@ class Rules:
     newer_by_days: int | None = None
     older_by_days: int | None = None
     balanced: bool = True
+    additions: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ def why_not(
         for dropped in ranking.dropped:
             if dropped.target == target:
                 return dropped.reason
+    if not rules.additions and any(candidate.id == target for candidate in candidates):
+        return "the editors did not list it, and nothing else is asked for"
     return f"not among its {_candidates(offered)}" if target in items else f"there is no item {target!r}"
 
 
@@ -227,7 +231,8 @@ def _fill(
     growing = _GrowingList(source, items, rules)
     for candidate in curated if rules.curated_first else ():
         growing.offer(candidate, "curated")
-    ordered = sorted(candidates, key=lambda c: (-c.score(rules.profile), c.id))
+    added = candidates if rules.additions else ()
+    ordered = sorted(added, key=lambda c: (-c.score(rules.profile), c.id))
     for candidate in growing.most_diverse(ordered) if rules.diversity else ordered:
         growing.offer(candidate, "model")
     if rules.balanced:

@@ -15,8 +15,8 @@ from scipy import sparse
 from corpus.essay import Essay
 from embeddings.encoder import Matrix
 from embeddings.vectors import Vectors
-from recommender.edition import spelled_once
 from recommender.lexical import Lexicon, presence, whole_text
+from recommender.list_store import spelled_once
 
 LONGEST_TITLE = 12
 """Words of a title that is looked for in texts; a longer one is a sentence that no text quotes."""

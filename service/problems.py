@@ -10,7 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from corpus.errors import EditionError, RelatedArticlesError, UnknownEssay
+from corpus.errors import (
+    DraftsBusy,
+    DraftsOff,
+    EditionError,
+    EncoderError,
+    KeyRefused,
+    NotJson,
+    RelatedArticlesError,
+    UnknownEssay,
+)
 from service.schemas import Problem
 
 SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
@@ -37,6 +46,21 @@ _ANSWERS: dict[type[RelatedArticlesError], _Answer] = {
         "nothing is published yet, or it is damaged: /healthz says which",
         {"Retry-After": "60"},
     ),
+    KeyRefused: _Answer(
+        HTTPStatus.UNAUTHORIZED, "key-refused", "An API key is needed", headers={"WWW-Authenticate": "Bearer"}
+    ),
+    NotJson: _Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", "The body should be JSON"),
+    DraftsOff: _Answer(HTTPStatus.FORBIDDEN, "drafts-off", "Drafts are not answered here"),
+    DraftsBusy: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE, "drafts-busy", "Too many drafts", headers={"Retry-After": "10"}
+    ),
+    EncoderError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "no-model",
+        "No model to read drafts with",
+        "the model cannot be read, or it is not the one that the edition was built with: the log says which",
+        {"Retry-After": "600"},
+    ),
 }
 """An error of no family here is the service's own failure: 500, and the log has the traceback."""
 
@@ -56,7 +80,7 @@ def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
-def _problem(
+def problem(
     status: int,
     detail: str,
     *,
@@ -66,14 +90,14 @@ def _problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A problem document. It carries the security headers itself: a 500 is made outside the middleware."""
-    problem = Problem(type=kind, title=title or HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    document = Problem(type=kind, title=title or HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     all_headers = {**SECURITY_HEADERS, "Cache-Control": "no-store", **(headers or {})}
-    return Response(problem.model_dump_json(exclude_none=True), status, all_headers, MEDIA_TYPE)
+    return Response(document.model_dump_json(exclude_none=True), status, all_headers, MEDIA_TYPE)
 
 
 async def _expected(request: Request, error: Exception) -> Response:
     answer = next(answer for family, answer in _ANSWERS.items() if isinstance(error, family))
-    return _problem(
+    return problem(
         answer.status,
         answer.detail or str(error),
         kind=f"tag:related-articles,2026:{answer.kind}",
@@ -89,15 +113,15 @@ async def _http(request: Request, error: Exception) -> Response:
     if "GET" in headers.get("Allow", ""):
         headers["Allow"] = "GET, HEAD"
     detail = f"{request.method} {request.scope['path']} is not to be had here: /docs tells what is"
-    return _problem(refusal.status_code, detail, headers=headers)
+    return problem(refusal.status_code, detail, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     found = cast(Sequence[Mapping[str, Any]], cast(RequestValidationError, error).errors())
     errors = [{"parameter": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in found]
     detail = "; ".join(": ".join(filter(None, mistake.values())) for mistake in errors)
-    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why")

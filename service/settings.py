@@ -196,7 +196,7 @@ class Settings:
         metadata=_about(_whole_number(1), "So many drafts may wait for the model; one more is refused with 503."),
     )
     drafts_timeout_seconds: int = field(
-        default=30, metadata=_about(_whole_number(1), "A draft that is not answered in this time is given up, with 503.")
+        default=30, metadata=_about(_whole_number(1), "A draft not answered in this time is given up, with 503.")
     )
     access_log: bool = field(
         default=False, metadata=_about(_YES_OR_NO, "Whether each request is logged, a line of JSON on stdout.")

@@ -1,6 +1,7 @@
 """Editions: written aside, published whole, checked when opened, kept a while, stepped back to."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -22,7 +23,6 @@ from recommender.edition import (
     open_current,
     open_edition,
     publish,
-    read_lines,
     roll_back,
     write_essays,
     write_lists,
@@ -86,19 +86,9 @@ def opened(home: Path) -> Edition:
 
 
 def test_an_edition_comes_back_as_it_was_written(opened: Edition) -> None:
-    assert opened.items == {item.id: item for item in ITEMS}
+    assert list(opened.items.stream()) == list(ITEMS) == [opened.items[ident] for ident in opened.items]
     assert [opened.lists(ident) for ident in opened.essay_ids()] == list(LISTS)
     assert opened.essay_record("b") == {"id": "b", "body": "one"}
-
-
-def test_a_candidate_is_written_as_a_row_and_a_sketch_as_hex(home: Path, opened: Edition) -> None:
-    folder = home / "editions" / opened.id
-
-    assert next(read_lines(folder / "lists.jsonl"))["candidates"] == [
-        ["c", 0.25, 0.7, [["meaning", 0.7], ["author", 1.0]], ""],
-        ["b", 0.375, 0.9, [["votes", 0.8]], "held"],
-    ]
-    assert [item["sketch"] for item in read_lines(folder / "items.jsonl")] == [f"8{'0' * 62}5", "0", "0", "0"]
 
 
 def test_what_is_written_is_rounded(home: Path) -> None:
@@ -117,7 +107,7 @@ def test_an_edition_is_named_by_its_time_and_content_and_says_both(home: Path, o
     assert opened.id.endswith(opened.manifest["content"][:8])
     assert opened.built_at.isoformat() == at(0)
     assert opened.manifest["id"] == opened.id == current_id(home)
-    assert sorted(opened.manifest["files"]) == ["essays.jsonl", "items.jsonl", "lists.jsonl"]
+    assert sorted(opened.manifest["files"]) == ["essays.jsonl", "lists.sqlite3"]
 
 
 def test_a_time_of_another_zone_is_told_in_utc(home: Path) -> None:
@@ -232,7 +222,7 @@ def test_two_builds_of_one_second_with_two_results_are_two(home: Path) -> None:
 
 def test_editions_are_listed_newest_first_with_what_is_wrong(home: Path) -> None:
     first, second, third = (make(home, number, f"text {number}") for number in (1, 2, 3))
-    (home / "editions" / second / "items.jsonl").unlink()
+    (home / "editions" / second / "lists.sqlite3").unlink()
 
     assert list_editions(home) == [
         EditionSummary(third, at(3), 3, True, None),
@@ -241,7 +231,7 @@ def test_editions_are_listed_newest_first_with_what_is_wrong(home: Path) -> None
             "",
             0,
             False,
-            f"edition {second} is half there: items.jsonl is missing; "
+            f"edition {second} is half there: lists.sqlite3 is missing; "
             "run `related rollback` to step back, or `related build` for a new one",
         ),
         EditionSummary(first, at(1), 3, False, None),
@@ -341,27 +331,26 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another format": (
         lambda folder: forge(folder / "manifest.json", format=99),
-        "has format 99, this version reads 2: run `related build`",
+        "has format 99, this version reads 3: run `related build`",
     ),
     "the format before this one": (
-        lambda folder: forge(folder / "manifest.json", format=1),
-        "has format 1, this version reads 2: run `related build`",
+        lambda folder: forge(folder / "manifest.json", format=2),
+        "has format 2, this version reads 3: run `related build`",
     ),
-    "items gone": (lambda folder: (folder / "items.jsonl").unlink(), "is half there: items.jsonl is missing"),
-    "lists gone": (lambda folder: (folder / "lists.jsonl").unlink(), "is half there: lists.jsonl is missing"),
-    "items cut": (
-        lambda folder: (folder / "items.jsonl").write_bytes((folder / "items.jsonl").read_bytes()[:-9]),
-        "is damaged: items.jsonl is not what was written",
+    "lists gone": (lambda folder: (folder / "lists.sqlite3").unlink(), "is half there: lists.sqlite3 is missing"),
+    "lists cut": (
+        lambda folder: os.truncate(folder / "lists.sqlite3", 5000),
+        "is damaged: lists.sqlite3 is not what was written",
     ),
     "one byte changed": (
-        lambda folder: (folder / "lists.jsonl").write_bytes(
-            (folder / "lists.jsonl").read_bytes().replace(b"0.375", b"0.376")
+        lambda folder: (folder / "lists.sqlite3").write_bytes(
+            (folder / "lists.sqlite3").read_bytes().replace(b"Title A", b"Title B")
         ),
-        "is damaged: lists.jsonl is not what was written",
+        "is damaged: lists.sqlite3 is not what was written",
     ),
     "a file unknown to the manifest": (
         lambda folder: forge(folder / "manifest.json", files={}),
-        "is damaged: items.jsonl is not what was written",
+        "is damaged: lists.sqlite3 is not what was written",
     ),
 }
 
@@ -379,38 +368,26 @@ def test_each_kind_of_damage_is_refused_with_a_sentence(home: Path, damage: str)
     assert "`related " in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "not json",
-        "[]",
-        '{"id": "x"}',
-        '{"id": "x", "published": "soon", "kind": "essay", "sketch": "0"}',
-        '{"id": "x", "published": null, "kind": "essay"}',
-        '{"id": "x", "published": null, "kind": "essay", "sketch": "x"}',
-        "1",
-    ],
-)
-def test_content_that_was_written_wrong_is_refused_with_a_sentence(home: Path, line: str) -> None:
+def test_a_file_that_is_no_database_is_refused_with_a_sentence(home: Path) -> None:
     folder = new_folder(home)
-    write_lists(folder, ITEMS, LISTS)
-    (folder / "items.jsonl").write_text(line + "\n", encoding="utf-8")
+    (folder / "lists.sqlite3").write_text("nonsense\n" * 2000, encoding="utf-8")
     publish(home, folder, {"built_at": at(0), "counts": {"essays": 0}})
 
     with pytest.raises(EditionError, match=r"^edition .* is damaged \(.*\): run `related rollback`"):
         open_current(home)
 
 
-@pytest.mark.parametrize("row", [["b", 3.0, 0.9, 0.8], ["b"], 1, ["b", 0.5, 0.5, [["meaning"]], ""]])
-def test_a_candidate_that_was_written_wrong_is_refused_with_a_sentence(home: Path, row: object) -> None:
-    folder = new_folder(home)
-    write_lists(folder, ITEMS, ())
-    lists = {"id": "a", "list_length": 0, "curated": [], "candidates": [row], "unlinked": []}
-    (folder / "lists.jsonl").write_text(json.dumps(lists) + "\n", encoding="utf-8")
-    publish(home, folder, {"built_at": at(0), "counts": {"essays": 1}})
+def test_a_quick_look_compares_sizes_only(home: Path) -> None:
+    ident = make(home)
+    path = home / "editions" / ident / "lists.sqlite3"
+    path.write_bytes(path.read_bytes().replace(b"Title A", b"Title B"))
 
-    with pytest.raises(EditionError, match=r"^edition .* is damaged \(.*\): run `related rollback`"):
-        open_current(home)
+    assert open_edition(home, ident, quickly=True).id == ident
+    with pytest.raises(EditionError, match="is not what was written"):
+        open_edition(home, ident)
+    os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(EditionError, match="is not what was written"):
+        open_edition(home, ident, quickly=True)
 
 
 def test_all_files_are_checked_unless_some_are_named(home: Path) -> None:
@@ -418,8 +395,8 @@ def test_all_files_are_checked_unless_some_are_named(home: Path) -> None:
     folder = home / "editions" / ident
     (folder / "essays.jsonl").write_text("changed\n", encoding="utf-8")
 
-    assert open_current(home).id == ident  # the service reads items and lists only
-    assert check_edition(folder, ["items.jsonl"])["id"] == ident
+    assert open_current(home).id == ident  # the service reads the lists only
+    assert check_edition(folder, ["lists.sqlite3"])["id"] == ident
     with pytest.raises(EditionError, match=r"essays\.jsonl is not what was written"):
         check_edition(folder)
 
@@ -458,7 +435,7 @@ def test_the_next_build_clears_what_a_killed_one_left_half_written(home: Path) -
     published = make(home)
     half = home / "editions" / ".new-12345"
     half.mkdir()
-    (half / "items.jsonl").write_text("half", encoding="utf-8")
+    (half / "lists.sqlite3").write_text("half", encoding="utf-8")
     assert open_current(home).id == published
     assert [entry.id for entry in list_editions(home)] == [published]
 

@@ -93,6 +93,16 @@ def test_curated_items_count_as_candidates_only_when_they_are_not_put_first() ->
     assert [(r.target, r.origin) for r in ranking.recommendations] == [("a", "model"), ("z", "model")]
 
 
+def test_without_additions_a_list_holds_only_what_the_editors_listed() -> None:
+    candidates = (candidate("a", 0.9), candidate("z", 0.8), candidate("b", 0.1, "lifted"))
+
+    ranking = rank_these(*candidates, curated=(candidate("z", 0.8),), additions=False, diversity=0.5)
+
+    assert [(r.target, r.origin) for r in ranking.recommendations] == [("z", "curated")]
+    assert ranking.dropped == ()
+    assert rank_these(*candidates, additions=False) == Ranking((), ())
+
+
 def test_an_item_that_is_curated_and_a_candidate_stands_once_as_curated() -> None:
     ranking = rank_these(candidate("a", 0.9), candidate("z", 0.8), curated=(candidate("z", 0.8),))
 
@@ -409,6 +419,8 @@ def test_a_page_shows_as_many_as_its_editors_listed(length: int, limit: int) -> 
         ("e", {"at_least": 9}, "only 4 got through, and a list needs 9"),
         ("g", {"at_least": 9}, "no page stands behind this blurb"),
         ("h", {}, "not among its 5 candidates"),
+        ("c", {"additions": False}, "the editors did not list it, and nothing else is asked for"),
+        ("h", {"additions": False}, "not among its 5 candidates"),
         ("nobody", {}, "there is no item 'nobody'"),
     ],
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from recommender.edition import ITEMS, EssayLists, build_lock, new_folder, publish, write_lists
+from recommender.edition import LISTS, EssayLists, build_lock, new_folder, publish, write_lists
 from recommender.ranking import Candidate, Item
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -90,5 +90,5 @@ def publish_other_edition(home: Path, built_at: datetime = NOON + timedelta(hour
 
 def damage(home: Path, edition: str) -> None:
     """Cut a byte from a file that the service reads."""
-    path = home / "editions" / edition / ITEMS
+    path = home / "editions" / edition / LISTS
     os.truncate(path, path.stat().st_size - 1)

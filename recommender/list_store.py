@@ -1,0 +1,301 @@
+"""Items and lists of an edition in one SQLite file, which is opened and never loaded: a look-up reads one row.
+
+    items       what can be recommended, a row an item, in the order given
+    categories  the categories of all items, by number
+    lists       each essay's curated list, candidates and unmatched blurbs, a row an essay, in the order given
+
+A row of `lists` holds its three groups one after the other, as columns, so that a filter can look at a column before
+anything is made of it: targets (a JSON list of ids), numbers (int32, little-endian, shape (columns, entries); see
+_COLUMNS) and reasons (a line an entry, JSON). It repeats what rank() must know of the targets, so that one row is
+enough to rank an essay.
+"""
+
+import json
+import sqlite3
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from threading import Lock
+from typing import Any, get_args
+
+from recommender.ranking import SKETCH_BITS, Candidate, Item, ItemKind, Place, Rules
+
+_SCHEMA = """
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, title TEXT, standfirst TEXT, url TEXT,
+    category TEXT, published TEXT, twins TEXT, sketch BLOB, address TEXT
+);
+CREATE TABLE categories (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE lists (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, list_length INTEGER NOT NULL, curated INTEGER NOT NULL,
+    candidates INTEGER NOT NULL, unlinked INTEGER NOT NULL, targets TEXT NOT NULL, numbers BLOB NOT NULL,
+    twins TEXT NOT NULL, reasons TEXT NOT NULL
+);
+"""
+_ITEM = "id, kind, title, standfirst, url, category, published, twins, sketch"
+_ROW = "list_length, curated, candidates, unlinked, targets, numbers, twins, reasons"
+_COLUMNS = ("editors", "meaning", "category", "published", "kind", "place")
+"""Scores in millionths; the number of the category, or 0; the proleptic ordinal of the date, or 0; the place of kind
+and place in their types."""
+_MILLION = 1_000_000
+_KINDS: tuple[ItemKind, ...] = get_args(ItemKind)
+_PLACES: tuple[Place, ...] = get_args(Place)
+_BLURB = _KINDS.index("blurb")
+
+
+@dataclass(frozen=True, slots=True)
+class EssayLists:
+    """What the job found for one essay.
+
+    curated:     the items its own list names, in list order. list_length: how many entries the page shows.
+    candidates:  the best essays, best first. unlinked: the best unmatched blurbs, best first.
+    """
+
+    id: str
+    list_length: int
+    curated: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]
+    unlinked: tuple[Candidate, ...]
+
+
+def spelled_once(url: str) -> str:
+    """An address without fragment and last slash: what two spellings of one have in common."""
+    return url.partition("#")[0].rstrip("/")
+
+
+def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) -> None:
+    """Write a new file. Every target of the lists must be among the items."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
+        facts = _Facts()
+        db.executemany(f"INSERT INTO items ({_ITEM}, address) VALUES (?,?,?,?,?,?,?,?,?,?)", facts.note(items))  # noqa: S608
+        db.executemany("INSERT INTO categories (number, name) VALUES (?,?)", facts.numbered_categories())
+        rows = (_list_row(entry, facts) for entry in lists)
+        db.executemany(f"INSERT INTO lists (id, {_ROW}) VALUES (?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        db.execute("CREATE INDEX addresses ON items (address) WHERE address IS NOT NULL")
+
+
+class ListStore:
+    """The file, opened for reading by any number of threads. Raises sqlite3.DatabaseError when it is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._db = self._connect()
+        names = self._db.execute("SELECT name FROM categories ORDER BY number")
+        self.categories: tuple[str | None, ...] = (None, *(name for (name,) in names))
+
+    def item(self, ident: str) -> Item | None:
+        """The item with this id."""
+        row = self._row(f"SELECT {_ITEM} FROM items WHERE id = ?", ident)  # noqa: S608
+        return _item(row) if row else None
+
+    def essay_at(self, url: str) -> str | None:
+        """The id of the essay at this address; a fragment and the last slash do not count."""
+        row = self._row("SELECT id FROM items WHERE address = ? ORDER BY number DESC", spelled_once(url))
+        return row[0] if row else None
+
+    def row(self, ident: str) -> "ListRow | None":
+        """An essay's lists as columns."""
+        row = self._row(f"SELECT {_ROW} FROM lists WHERE id = ?", ident)  # noqa: S608
+        return ListRow(self.categories, row) if row else None
+
+    def lists(self, ident: str) -> EssayLists | None:
+        """An essay's lists."""
+        row = self.row(ident)
+        return row.lists(ident) if row else None
+
+    def essay_ids(self) -> Iterator[str]:
+        """Every essay, in the order written."""
+        return (ident for (ident,) in self._rows("SELECT id FROM lists ORDER BY number"))
+
+    def item_ids(self) -> Iterator[str]:
+        """Every item, in the order written."""
+        return (ident for (ident,) in self._rows("SELECT id FROM items ORDER BY number"))
+
+    def items(self) -> Iterator[Item]:
+        """Every item, in the order written."""
+        return map(_item, self._rows(f"SELECT {_ITEM} FROM items ORDER BY number"))  # noqa: S608
+
+    def count_items(self) -> int:
+        """How many items there are."""
+        (count,) = self._row("SELECT count(*) FROM items") or (0,)
+        return int(count)
+
+    def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
+        try:
+            with self._lock:
+                found: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+        except UnicodeEncodeError:  # half a surrogate pair: no text, and so no id
+            return None
+        return found
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """On a connection of its own: a long reading must not keep look-ups waiting."""
+        with closing(self._connect()) as db:
+            yield from db.execute(query)
+
+    def _connect(self) -> sqlite3.Connection:
+        """An edition never changes, and SQLite need not lock what is immutable."""
+        return sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+
+
+class Items(Mapping[str, Item]):
+    """The items of a store, by id."""
+
+    def __init__(self, store: ListStore) -> None:
+        self._store = store
+
+    def __getitem__(self, ident: str) -> Item:
+        item = self._store.item(ident)
+        if item is None:
+            raise KeyError(ident)
+        return item
+
+    def __iter__(self) -> Iterator[str]:
+        return self._store.item_ids()
+
+    def __len__(self) -> int:
+        return self._store.count_items()
+
+    def stream(self) -> Iterator[Item]:
+        """Every item in the order written, read in one go."""
+        return self._store.items()
+
+    def loaded(self) -> dict[str, Item]:
+        """All of them in memory, for whoever asks for most of them again and again."""
+        return {item.id: item for item in self._store.items()}
+
+
+class ListRow:
+    """An essay's lists as columns, one entry after the other: curated, candidates, unlinked."""
+
+    def __init__(self, categories: Sequence[str | None], row: tuple[Any, ...]) -> None:
+        length, curated, candidates, unlinked, targets, numbers, twins, self._reasons = row
+        self.list_length: int = length
+        self.targets: list[str] = json.loads(targets)
+        self._categories = categories
+        self._twins: dict[str, str] = json.loads(twins) if twins else {}
+        count = len(self.targets)
+        cells = array("i")
+        cells.frombytes(numbers)
+        if sys.byteorder == "big":
+            cells.byteswap()
+        columns = (cells[place * count : (place + 1) * count] for place in range(len(_COLUMNS)))
+        self._editors, self._meaning, self._category, self._published, self._kind, self._place = columns
+        self.curated = range(curated)
+        self.candidates = range(curated, curated + candidates)
+        self.unlinked = range(curated + candidates, curated + candidates + unlinked)
+
+    def lists(self, ident: str) -> EssayLists:
+        """The same as objects."""
+        return EssayLists(
+            ident,
+            self.list_length,
+            tuple(self.chosen(self.curated)),
+            tuple(self.chosen(self.candidates)),
+            tuple(self.chosen(self.unlinked)),
+        )
+
+    def passing(self, entries: Iterable[int], rules: Rules) -> list[int]:
+        """The entries that no filter of the rules about category, date or score keeps out; others are not looked at."""
+        left = list(entries)
+        if not rules.unlinked:
+            left = [i for i in left if self._kind[i] != _BLURB]
+        if rules.category is not None:
+            wanted = self._categories.index(rules.category) if rules.category in self._categories else -1
+            left = [i for i in left if self._category[i] == wanted]
+        if rules.published_after:
+            first = rules.published_after.toordinal()
+            left = [i for i in left if self._published[i] >= first]
+        if rules.published_before:
+            last = rules.published_before.toordinal()
+            left = [i for i in left if 0 < self._published[i] <= last]
+        return left
+
+    def chosen(self, entries: Iterable[int]) -> list[Candidate]:
+        """These entries as candidates."""
+        reasons = self._reasons.split("\n")
+        return [
+            Candidate(
+                self.targets[i],
+                self._editors[i] / _MILLION,
+                self._meaning[i] / _MILLION,
+                tuple((signal, value) for signal, value in json.loads(reasons[i])),
+                _PLACES[self._place[i]],
+            )
+            for i in entries
+        ]
+
+    def item(self, entry: int) -> Item:
+        """What rank() must know of an entry's target; title, standfirst, URL and sketch are left out."""
+        target, published = self.targets[entry], self._published[entry]
+        return Item(
+            target,
+            _KINDS[self._kind[entry]],
+            category=self._categories[self._category[entry]],
+            published=date.fromordinal(published) if published else None,
+            twins=self._twins.get(target),
+        )
+
+
+class _Facts:
+    """What the lists repeat of each item."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, tuple[int, int, int]] = {}
+        self._categories: dict[str, int] = {}
+        self.twins: dict[str, str] = {}
+
+    def note(self, items: Iterable[Item]) -> Iterator[tuple[Any, ...]]:
+        """The rows of the items."""
+        for item in items:
+            category = self._categories.setdefault(item.category, len(self._categories) + 1) if item.category else 0
+            published = item.published.toordinal() if item.published else 0
+            self._numbers[item.id] = category, published, _KINDS.index(item.kind)
+            if item.twins is not None:
+                self.twins[item.id] = item.twins
+            yield _item_row(item)
+
+    def numbered_categories(self) -> Iterator[tuple[int, str]]:
+        return ((number, name) for name, number in self._categories.items())
+
+    def numbers(self, candidate: Candidate) -> tuple[int, ...]:
+        """An entry's cell of each of _COLUMNS."""
+        scores = round(candidate.editors * _MILLION), round(candidate.meaning * _MILLION)
+        return (*scores, *self._numbers[candidate.id], _PLACES.index(candidate.place))
+
+
+def _item_row(item: Item) -> tuple[Any, ...]:
+    published = item.published.isoformat() if item.published else None
+    sketch = item.sketch.to_bytes(SKETCH_BITS // 8, "big") if item.sketch else None
+    address = (spelled_once(item.url) or None) if item.url and item.kind == "essay" else None
+    known = (item.id, item.kind, item.title, item.standfirst, item.url, item.category)
+    return (*known, published, item.twins, sketch, address)
+
+
+def _item(row: tuple[Any, ...]) -> Item:
+    ident, kind, title, standfirst, url, category, published, twins, sketch = row
+    day = date.fromisoformat(published) if published else None
+    return Item(ident, kind, title, standfirst, url, category, day, twins, int.from_bytes(sketch or b"", "big"))
+
+
+def _list_row(lists: EssayLists, facts: _Facts) -> tuple[Any, ...]:
+    entries = [*lists.curated, *lists.candidates, *lists.unlinked]
+    cells = array("i", (cell for column in zip(*map(facts.numbers, entries), strict=True) for cell in column))
+    if sys.byteorder == "big":
+        cells.byteswap()
+    twins = {entry.id: facts.twins[entry.id] for entry in entries if entry.id in facts.twins}
+    reasons = (_json([[signal, round(value, 3)] for signal, value in entry.reasons]) for entry in entries)
+    return (
+        *(lists.id, lists.list_length, len(lists.curated), len(lists.candidates), len(lists.unlinked)),
+        *(_json([entry.id for entry in entries]), cells.tobytes(), _json(twins) if twins else "", "\n".join(reasons)),
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

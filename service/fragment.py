@@ -1,0 +1,168 @@
+"""An article's related articles as a piece of HTML: for a page to include, or to fetch by the element of related.js."""
+
+import hashlib
+import re
+from datetime import date
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParameter
+from starlette.responses import Response
+
+from service.answers import Answers, recommendation_id
+from service.problems import problem_responses
+from service.schemas import Card, CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
+from service.website import CACHE_CONTROL, _etag, _is_known, known_parameters
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from recommender.ranking import Item
+
+_FOLDER = Path(__file__).parent
+_SCRIPT_CACHE_CONTROL = "public, max-age=86400, stale-while-revalidate=604800, stale-if-error=604800"
+"""A day fresh: its address has no version in it, and a page's markup seldom needs the newest."""
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'",
+    "X-Robots-Tag": "noindex",
+}
+"""For somebody who opens the fragment as a page; a page that includes it goes by its own."""
+
+_SCHEME = re.compile("([A-Za-z][A-Za-z0-9+.-]*):")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+router = APIRouter(tags=["website"])
+
+
+class FragmentQuery(RelatedQuery):
+    """The parameters of a request for related articles; a piece of HTML has no fields to choose."""
+
+    fields: ClassVar[list[CardField]] = []  # type: ignore[misc]
+
+
+class FragmentByUrlQuery(RelatedByUrlQuery):
+    """The same, and the article's URL."""
+
+    fields: ClassVar[list[CardField]] = []  # type: ignore[misc]
+
+
+def render_fragment(response: RelatedResponse) -> str:
+    """An <aside> with the list, its links and what clicks are logged by; "" when the list is empty.
+
+    An item without URL, or with one that is neither http(s) nor relative, is text and no link.
+    """
+    return _template().render(list=response) if response.items else ""
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = FileSystemLoader(_FOLDER / "templates")
+    environment = Environment(
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"name": _name, "address": _address, "day": _day}
+    return environment.get_template("related.html")
+
+
+def _name(card: Card) -> str:
+    """What a reader knows the item by."""
+    return next((text.strip() for text in (card.title, card.standfirst) if text and text.strip()), card.id)
+
+
+def _address(url: str | None) -> str | None:
+    """The URL where following it runs nothing, else None. Browsers read over control characters in a scheme."""
+    if not url or not url.strip(" ") or _CONTROL.search(url):
+        return None
+    scheme = _SCHEME.match(url.strip(" "))
+    return url.strip(" ") if scheme is None or scheme[1].lower() in ("http", "https") else None
+
+
+def _day(day: date) -> str:
+    """As the site writes dates: July 19, 2025."""
+    return f"{day:%B} {day.day}, {day.year}"
+
+
+_DOCUMENTED: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: {
+            "description": "The list as an `<aside>`; an empty body when there is nothing to show.",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        304: {"description": "Not Modified: the copy with this ETag is still right"},
+        **problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    },
+}
+
+
+@router.get(
+    "/v1/articles/{id:path}/related.html",
+    summary="An article's related articles as a piece of HTML, by its id",
+    dependencies=[Depends(known_parameters(FragmentQuery))],
+    **_DOCUMENTED,
+)
+def fragment_by_id(
+    request: Request,
+    ident: Annotated[
+        str,
+        PathParameter(
+            alias="id",
+            description="The article's id. It may hold slashes; ? # and % must be percent-encoded.",
+            examples=["2024/sourdough"],
+        ),
+    ],
+    query: Annotated[FragmentQuery, Query()],
+) -> Response:
+    """For SSI, ESI, HTMX and the element of /related.js. Without style: the page's own style sheet dresses it."""
+    answers: Answers = request.app.state.live.answers()
+    return _answer(request, answers, answers.edition.find(ident), query)
+
+
+@router.get(
+    "/v1/articles/related.html",
+    summary="An article's related articles as a piece of HTML, by its URL",
+    dependencies=[Depends(known_parameters(FragmentByUrlQuery))],
+    **_DOCUMENTED,
+)
+def fragment_by_url(request: Request, query: Annotated[FragmentByUrlQuery, Query()]) -> Response:
+    """The same piece of HTML for an article whose id is not known."""
+    answers: Answers = request.app.state.live.answers()
+    return _answer(request, answers, answers.edition.find(url=query.url), query)
+
+
+@router.get(
+    "/related.js",
+    summary="The element <related-articles> as a script",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/javascript": {"schema": {"type": "string"}}}},
+        304: {"description": "Not Modified: the copy with this ETag is still right"},
+    },
+)
+def related_js(request: Request) -> Response:
+    """`<script src="/related.js" defer>`: it fetches the list and puts it into the page, without any other library."""
+    script = _script()
+    etag = f'"{hashlib.sha256(script).hexdigest()[:24]}"'
+    headers = {"ETag": etag, "Cache-Control": _SCRIPT_CACHE_CONTROL}
+    if _is_known(etag, request.headers.getlist("if-none-match")):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(script, headers=headers, media_type="text/javascript")
+
+
+@cache
+def _script() -> bytes:
+    return (_FOLDER / "static" / "related.js").read_bytes()
+
+
+def _answer(request: Request, answers: Answers, essay: "Item", query: RelatedQuery) -> Response:
+    name = recommendation_id(answers.edition, essay, answers.rules(essay, query))
+    headers = {"ETag": _etag(name, {"related.html"}), "Cache-Control": CACHE_CONTROL, **_HEADERS}
+    if _is_known(headers["ETag"], request.headers.getlist("if-none-match")):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(render_fragment(answers.respond(essay, query)), headers=headers, media_type="text/html")

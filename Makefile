@@ -1,5 +1,6 @@
 # make demo    set up, build an edition from examples/, show an essay with its related articles, serve it
 # make test    set up, run every check that CI runs
+# make system  install what the browser, proxy and load tests need from Debian; without it they are skipped
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -12,11 +13,12 @@ CORPORA ?= grass_gis linux_man_pages libreoffice_help r_help perl_docs
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup demo test lint types imports tests gate wheel build serve bench fuzz clean
+.PHONY: help setup system demo test lint types imports tests gate wheel build serve bench fuzz clean
 
 help:
 	@echo "make demo    set up, build an edition from examples/, show an essay with its related articles, serve it"
 	@echo "make test    set up, run every check that CI runs"
+	@echo "make system  install Debian's chromium, nginx-light and wrk (tests that need them are skipped without)"
 	@echo "make build   run the offline job: make build SOURCES='pages/ more.jsonl' DATA=data"
 	@echo "make serve   serve the edition in DATA on PORT"
 	@echo "make bench   make the public corpora and measure quality on them (encoding them takes a while)"
@@ -31,6 +33,22 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
+
+# Only what is missing is installed: as root, else by sudo.
+system:
+	@missing=""; export PATH="$$PATH:/usr/sbin"; \
+	for pair in chromium:chromium nginx:nginx-light wrk:wrk; do \
+		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then echo "chromium, nginx and wrk are here"; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "make system needs apt-get, which is not here: install$$missing by this system's own means" >&2; exit 1; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=""; \
+	elif command -v sudo >/dev/null; then sudo="sudo"; \
+	else echo "make system needs root or sudo to install$$missing" >&2; exit 1; fi; \
+	$$sudo apt-get update --quiet && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends $$missing
 
 demo: setup
 	$(BIN)/related build examples --home $(DEMO)

@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that has answered. seconds: from the start of its process to its first answer with 200."""
+    """A server that has answered. seconds: from the start of its process to its first answer as wanted."""
 
     url: str
     pid: int
@@ -84,8 +84,8 @@ class Round:
 
 
 @contextmanager
-def serving(command: Sequence[str], first: str) -> Iterator[Server]:
-    """The server that the command starts, once the target `first` is answered with 200; stopped at the end.
+def serving(command: Sequence[str], first: str, status: int = 200) -> Iterator[Server]:
+    """The server that the command starts, once the target `first` is answered with this status; stopped at the end.
 
     The command says on stderr at which http:// address it listens. Raises LoadFailed with what else it said when it
     ends, or never answers so.
@@ -94,7 +94,7 @@ def serving(command: Sequence[str], first: str) -> Iterator[Server]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         url = _address(process)
-        _wait_for_ok(process, url, first, start + READY_WITHIN)
+        _wait_for(process, url, first, status, start + READY_WITHIN)
         yield Server(url, process.pid, time.perf_counter() - start)
     finally:
         _stop(process)
@@ -106,19 +106,16 @@ def in_turn(loads: Mapping[str, Load], rounds: int, seconds: int) -> dict[str, l
         wrk(load, 1, 0)
     results: dict[str, list[Round]] = {name: [] for name in loads}
     for number in range(rounds):
-        for name in loads if number % 2 == 0 else reversed(loads):
+        for name in list(loads)[:: 1 if number % 2 == 0 else -1]:
             results[name].append(wrk(loads[name], seconds, number + 1))
     return results
 
 
 def wrk(load: Load, seconds: int, seed: int) -> Round:
     """One round. Raises LoadFailed when wrk is missing, or any answer failed or was neither 2xx nor 3xx."""
-    program = shutil.which("wrk")
-    if program is None:
-        raise LoadFailed("wrk is missing: run `make system`, or apt-get install wrk")
     asked = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", str(SCRIPT)]
     headers = [part for header in load.headers for part in ("-H", header)]
-    command = [program, *asked, *headers, load.server.url, "--", str(load.requests), str(seed)]
+    command = [find_wrk(), *asked, *headers, load.server.url, "--", str(load.requests), str(seed)]
     before = _children_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     used = _children_seconds() - before
@@ -130,6 +127,14 @@ def wrk(load: Load, seconds: int, seed: int) -> Round:
         raise LoadFailed(f"{seen['failed']:,} of {seen['answers']:,} answers of {load.server.url} failed")
     took = seen["microseconds"] / 1e6
     return Round(seen["answers"] / took, seen["p50"], seen["p95"], seen["p99"], seen["answers"], used / took)
+
+
+def find_wrk() -> str:
+    """The program. Raises LoadFailed when it is missing."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise LoadFailed("wrk is missing: run `make system`, or apt-get install wrk")
+    return program
 
 
 def resident_mb(pid: int) -> tuple[float, float]:
@@ -152,8 +157,8 @@ def ratios(above: Sequence[Round], below: Sequence[Round], metric: str) -> list[
 
 
 def wrk_share(results: Mapping[str, Sequence[Round]]) -> float:
-    """The cores that wrk itself took, the median of all rounds."""
-    return statistics.median(entry.wrk_cores for rounds in results.values() for entry in rounds)
+    """The cores that wrk itself took: the median of the load that kept it busiest."""
+    return max(statistics.median(entry.wrk_cores for entry in rounds) for rounds in results.values())
 
 
 def _address(process: "subprocess.Popen[str]") -> str:
@@ -169,17 +174,17 @@ def _address(process: "subprocess.Popen[str]") -> str:
     raise LoadFailed(f"the server ended with {process.wait()}: {''.join(said[-5:]).strip()}")
 
 
-def _wait_for_ok(process: "subprocess.Popen[str]", url: str, target: str, until: float) -> None:
-    status: object = "nothing"
+def _wait_for(process: "subprocess.Popen[str]", url: str, target: str, status: int, until: float) -> None:
+    seen: object = "nothing"
     while time.perf_counter() < until:
         if process.poll() is not None:
             raise LoadFailed(f"the server ended with {process.returncode} before it answered")
         with suppress(OSError, HTTPException):
-            status = next(Server(url, process.pid, 0).fetch([target])).status
-            if status == 200:
+            seen = next(Server(url, process.pid, 0).fetch([target])).status
+            if seen == status:
                 return
         time.sleep(0.005)
-    raise LoadFailed(f"no answer with 200 from {url}{target} within {READY_WITHIN:.0f} s, but {status}")
+    raise LoadFailed(f"no answer with {status} from {url}{target} within {READY_WITHIN:.0f} s, but {seen}")
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

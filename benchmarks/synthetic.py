@@ -20,15 +20,8 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import EditionError
-from recommender.edition import (
-    EssayLists,
-    build_lock,
-    check_edition,
-    current_id,
-    new_folder,
-    publish,
-    write_lists,
-)
+from recommender.edition import build_lock, check_edition, current_id, new_folder, publish, write_lists
+from recommender.list_store import EssayLists
 from recommender.ranking import SKETCH_BITS, Candidate, Item, Place
 from recommender.signals import COUNTS, SIGNALS, TEXT_SIGNALS
 
@@ -66,13 +59,15 @@ def main() -> int:
 
 
 def synthetic_home(home: Path, essays: int, seed: int = 0, fresh: bool = False) -> str:
-    """Have the synthetic edition published in the home, unless it is there already; returns its id."""
+    """Have the synthetic edition published in the home, unless it is there already, and ready; returns its id."""
     found = None if fresh else _published(home, essays, seed)
-    return found or publish_synthetic(home, essays, seed)
+    ident = found or publish_synthetic(home, essays, seed)
+    make_ready(home)
+    return ident
 
 
 def publish_synthetic(home: Path, essays: int, seed: int = 0) -> str:
-    """Publish the edition alone in the home, with what the service prepares from it; returns its id."""
+    """Publish the edition, alone in the home; returns its id."""
     shutil.rmtree(home, ignore_errors=True)
     manifest = {
         "built_at": BUILT_AT.isoformat(),
@@ -84,13 +79,11 @@ def publish_synthetic(home: Path, essays: int, seed: int = 0) -> str:
     with build_lock(home):
         folder = new_folder(home)
         write_lists(folder, synthetic_items(essays, seed), synthetic_lists(essays, seed))
-        ident = publish(home, folder, manifest)
-    make_ready(home)
-    return ident
+        return publish(home, folder, manifest)
 
 
 def make_ready(home: Path) -> None:
-    """Have the service's answers prepared, where the offline job does so after publishing."""
+    """Have the service's answers prepared, where the offline job does so after publishing; what is there stays."""
 
 
 def essay_id(number: int) -> str:

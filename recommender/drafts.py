@@ -1,6 +1,6 @@
 """Related articles for a text that is not published: read as any page, set against a published edition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -39,7 +39,7 @@ def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
             data = stream.read(options.max_page_bytes + 1)
             if len(data) > options.max_page_bytes:
                 raise PageRejected(f"more than {options.max_page_bytes:,} bytes (setting max_page_bytes)")
-            return _parse_draft(decode(data)[0])
+            return parse_draft(decode(data)[0])
         except PageRejected as error:
             raise RelatedArticlesError(f"the draft on standard input cannot be read: {error}") from error
     pages = list(read_pages(list_pages([Path(path)]).files, options))
@@ -50,29 +50,59 @@ def read_draft(path: str, stream: BinaryIO, options: PageOptions) -> Essay:
     return pages[0]
 
 
-def _parse_draft(text: str) -> Essay:
-    """A draft has no need of a title: what is no page is all body."""
-    try:
-        return parse_text_page(text, _DRAFT, _DRAFT)
-    except PageRejected:
-        return Essay(_DRAFT, blocks=tuple(Block("paragraph", line) for line in text.splitlines() if line.strip()))
+def parse_draft(text: str, title: str | None = None) -> Essay:
+    """A draft in plain text: a page whose first line is its title, or with a title the body alone.
 
-
-def suggest_for(draft: Essay, edition: Edition, encoder: Encoder, k: int) -> Ranking:
-    """The k best essays of the edition for a draft, none of them the draft itself or nearly its text.
-
-    A draft with the id of a published essay is taken for its next version.
-    Raises EncoderError when the edition was made by another encoder.
+    A draft has no need of a title: what is no page is all body.
     """
-    edition.check_encoder(encoder.fingerprint)
-    material = Material.load(edition)
-    lesson = Lesson.from_json(edition.manifest["lesson"])
-    place = material.landscape.place(_query(draft, material, encoder))
-    pairs = CandidateFinder(material.landscape, material.graph).of_places(place)
-    scored = sorted(to_candidates(material.ids, pairs, 0, lesson), key=lambda c: (-c.editors, c.id))[:CANDIDATES]
-    items = _with_twins(draft, material, edition, scored)
-    source = Item(draft.id, "essay", published=draft.published, twins=_TWINS_OF_DRAFT)
-    return rank(source, scored, (), items, Rules(limit=k))
+    if title is None:
+        try:
+            return parse_text_page(text, _DRAFT, _DRAFT)
+        except PageRejected:
+            pass
+    lines = (line.strip() for line in text.splitlines())
+    return Essay(_DRAFT, title=title, blocks=tuple(Block("paragraph", line) for line in lines if line))
+
+
+class DraftReader:
+    """Suggests for drafts from what an edition's build has gathered. That is read once, and held: some seconds and some
+    kilobytes an essay. For one thread at a time.
+
+    Raises EncoderError when the edition was made by another encoder, EditionError when its files are damaged.
+    """
+
+    def __init__(self, edition: Edition, encoder: Encoder) -> None:
+        edition.check_encoder(encoder.fingerprint)
+        self._edition, self._encoder = edition, encoder
+        self._material = Material.load(edition)
+        self._essays = {essay.id: essay for essay in self._material.essays}
+        self._finder = CandidateFinder(self._material.landscape, self._material.graph)
+        self._lesson = Lesson.from_json(edition.manifest["lesson"])
+
+    def suggest(self, draft: Essay, rules: Rules) -> Ranking:
+        """The list for a draft, without the draft itself and what is nearly its text. It holds essays only.
+
+        A draft with the id of a published essay is taken for its next version.
+        """
+        place = self._material.landscape.place(_query(draft, self._material, self._encoder))
+        found = to_candidates(self._material.ids, self._finder.of_places(place), 0, self._lesson)
+        scored = _best(found)
+        source = Item(draft.id, "essay", published=draft.published, twins=_TWINS_OF_DRAFT)
+        return rank(source, scored, (), self._with_twins(draft, scored), rules)
+
+    def _with_twins(self, draft: Essay, scored: Sequence[Candidate]) -> dict[str, Item]:
+        """The items of these, those that are nearly the draft's text marked as its twins."""
+        items = {candidate.id: self._edition.items[candidate.id] for candidate in scored}
+        same = [ident for ident in items if is_same_text(draft.body, self._essays[ident].body)]
+        return items | {ident: replace(items[ident], twins=_TWINS_OF_DRAFT) for ident in same}
+
+
+def _best(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """As many of each profile as an edition keeps of an essay's, by (-editors, id)."""
+    by_editors = sorted(candidates, key=lambda c: (-c.editors, c.id))
+    by_meaning = sorted(candidates, key=lambda c: (-c.meaning, c.id))
+    kept = {candidate.id for best in (by_editors, by_meaning) for candidate in best[:CANDIDATES]}
+    return [candidate for candidate in by_editors if candidate.id in kept]
 
 
 def _query(draft: Essay, material: Material, encoder: Encoder) -> Texts:
@@ -84,10 +114,3 @@ def _query(draft: Essay, material: Material, encoder: Encoder) -> Texts:
     nothing = np.zeros(vectors.dim, dtype=np.float32)
     summaries = vector_of[views.summary] if views.summary else nothing
     return material.reader.read([draft], vectors, summaries.reshape(1, -1))
-
-
-def _with_twins(draft: Essay, material: Material, edition: Edition, scored: Sequence[Candidate]) -> Mapping[str, Item]:
-    """The edition's items, those that are nearly the draft's text marked as its twins."""
-    near = {candidate.id for candidate in scored}
-    same = [e.id for e in material.essays if e.id in near and is_same_text(draft.body, e.body)]
-    return dict(edition.items) | {ident: replace(edition.items[ident], twins=_TWINS_OF_DRAFT) for ident in same}

@@ -19,9 +19,9 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,6 @@ class Edition:
         """The curated list and candidates of an essay."""
         return self._row(ident).lists(ident)
 
-    def list_length(self, ident: str) -> int:
-        """How many entries the essay's page shows."""
-        return self._row(ident).list_length
-
     def related(self, ident: str, rules: Rules | None = None) -> Ranking:
         """The essay's list by these rules; without rules as long as the page's curated list, else 12."""
         lists = self.lists(ident)
@@ -98,18 +94,24 @@ class Edition:
         candidates = lists.candidates + (lists.unlinked if rules.unlinked else ())
         return rank(self.items[ident], candidates, lists.curated, self.items, rules)
 
-    def recommend(self, essay: Item, rules: Rules) -> tuple[Recommendation, ...]:
-        """The same list, without what was dropped: what a filter keeps out is never made an object of.
+    def recommend(self, essay: Item, rules: Rules, limit: int | None = None) -> tuple[Recommendation, ...]:
+        """The list of related() alone, found faster: an entry becomes an object only when the list may come to it.
 
-        Only for rules without diversity: that needs the sketches of all.
+        limit: in place of the rules'; None is as long as the page's curated list, else 12.
         """
-        if rules.diversity:
-            return self.related(essay.id, rules).recommendations
         row = self._row(essay.id)
+        rules = replace(rules, limit=limit or list_limit(row.list_length))
+        if rules.diversity:  # weighs the sketches of all
+            return self.related(essay.id, rules).recommendations
         curated = row.passing(row.curated, rules)
-        candidates = row.passing([*row.candidates, *row.unlinked], rules)
-        items = {row.targets[entry]: row.item(entry) for entry in (*curated, *candidates)}
-        return rank(essay, row.chosen(candidates), row.chosen(curated), items, rules).recommendations
+        candidates = row.ordered(row.passing((*row.candidates, *row.unlinked), rules), rules.profile)
+        first = candidates[: 2 * rules.limit]
+        first += row.lifted(candidates[len(first) :])
+        found = self._rank(essay, row, first, curated, rules)
+        # A full list has not asked for more than these; a short one may have.
+        if len(found) < rules.limit and len(first) < len(candidates):
+            found = self._rank(essay, row, candidates, curated, rules)
+        return found
 
     def why_not(self, ident: str, target: str, rules: Rules | None = None) -> str:
         """Where an item stands in the essay's list by these rules, or what keeps it out, as a sentence."""
@@ -133,6 +135,12 @@ class Edition:
         self.find(ident)
         check_edition(self.folder, (ESSAYS,))
         return next(record for record in read_lines(self.folder / ESSAYS) if record["id"] == ident)
+
+    def _rank(
+        self, essay: Item, row: ListRow, candidates: Sequence[int], curated: Sequence[int], rules: Rules
+    ) -> tuple[Recommendation, ...]:
+        items = {row.targets[entry]: row.item(entry) for entry in (*curated, *candidates)}
+        return rank(essay, row.chosen(candidates), row.chosen(curated), items, rules).recommendations
 
     def _row(self, ident: str) -> ListRow:
         row = self._store.row(ident)
@@ -173,6 +181,17 @@ def open_edition(home: Path, ident: str, quickly: bool = False) -> Edition:
         return Edition(folder, manifest)
     except sqlite3.DatabaseError as error:
         raise EditionError(f"edition {ident} is damaged ({error}): {_WAY_OUT}") from error
+
+
+def served_bytes(home: Path, ident: str) -> int:
+    """The size of what the service reads of an edition; 0 when it is not there."""
+    paths = [home / "editions" / ident / name for name in _SERVED]
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def check_served(edition: Edition) -> None:
+    """Check what the service reads of an edition that was opened quickly. Raises EditionError."""
+    check_edition(edition.folder, _SERVED)
 
 
 _WAY_OUT = "run `related rollback` to step back, or `related build` for a new one"
@@ -273,6 +292,11 @@ def make_current(home: Path, ident: str) -> None:
     aside.replace(home / "current")
     _flush(home / "editions")
     _flush(home)
+
+
+def edition_ids(home: Path) -> list[str]:
+    """Every edition of the home, damaged ones too, oldest first."""
+    return [folder.name for folder in _folders(home)]
 
 
 def list_editions(home: Path) -> list[EditionSummary]:

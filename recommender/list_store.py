@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, get_args
 
-from recommender.ranking import SKETCH_BITS, Candidate, Item, ItemKind, Place, Rules
+from recommender.ranking import SKETCH_BITS, Candidate, Item, ItemKind, Place, Profile, Rules
 
 _SCHEMA = """
 CREATE TABLE items (
@@ -45,6 +45,7 @@ _MILLION = 1_000_000
 _KINDS: tuple[ItemKind, ...] = get_args(ItemKind)
 _PLACES: tuple[Place, ...] = get_args(Place)
 _BLURB = _KINDS.index("blurb")
+_LIFTED = _PLACES.index("lifted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,15 @@ class ListRow:
             last = rules.published_before.toordinal()
             left = [i for i in left if 0 < self._published[i] <= last]
         return left
+
+    def ordered(self, entries: Iterable[int], profile: Profile) -> list[int]:
+        """The entries as rank() takes them: by (-score, id)."""
+        scores = self._editors if profile == "editors" else self._meaning
+        return sorted(entries, key=lambda i: (-scores[i], self.targets[i]))
+
+    def lifted(self, entries: Iterable[int]) -> list[int]:
+        """The entries that the balance of the site lifts."""
+        return [i for i in entries if self._place[i] == _LIFTED]
 
     def chosen(self, entries: Iterable[int]) -> list[Candidate]:
         """These entries as candidates."""

@@ -2,44 +2,58 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 from recommender.edition import Edition
-from recommender.ranking import Item, Rules, list_limit
-from service.schemas import ArticleName, Card, EditionName, RelatedQuery, RelatedResponse
+from recommender.ranking import Item, Rules
+from service.asking import ALL_FIELDS, PLAIN, Asked
+from service.schemas import ArticleName, Card, EditionName, RelatedResponse
+from service.variants import Variants
 
 
-@dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers that one edition gives. site: the site's rules (Settings.rules()); their limit is not read."""
+    """The answers that one edition gives under the site's rules (Settings.rules(); their limit is not read)."""
 
-    edition: Edition
-    site: Rules
+    def __init__(self, edition: Edition, site: Rules, shares: Sequence[str] = ()) -> None:
+        self.edition = edition
+        self.variants = Variants(shares)
+        self.key = self._digest(edition, site, shares)
+        self._site = site
+        self._edition_name = EditionName(id=edition.id, built_at=edition.built_at)
 
-    def rules(self, essay: Item, query: RelatedQuery) -> Rules:
-        """What the essay's list may hold when it is asked for so."""
-        limit = list_limit(self.edition.lists(essay.id).list_length)
-        return query.rules(replace(self.site, limit=limit))
+    @staticmethod
+    def _digest(edition: Edition, site: Rules, shares: Sequence[str]) -> str:
+        said = [edition.id, asdict(replace(site, limit=0)) | {"exclude": sorted(site.exclude)}, list(shares)]
+        return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:24]
 
-    def respond(self, essay: Item, query: RelatedQuery) -> RelatedResponse:
+    def recommendation_id(self, ident: str, asked: Asked = PLAIN) -> str:
+        """Names a list, so that a page view can be traced to it.
+
+        A digest of the edition, the site's rules, the article and what is asked: the same on every worker. Whatever
+        else a list comes to depend on must enter here, since the ETag is made from it too.
+        """
+        said = f"{self.key}\0{ident}\0{asked.name}".encode(errors="surrogatepass")
+        return hashlib.blake2b(said, digest_size=12).hexdigest()
+
+    def respond(self, essay: Item, asked: Asked = PLAIN) -> RelatedResponse:
         """An essay's related articles, with all fields of the cards."""
-        rules = self.rules(essay, query)
+        variant = self.variants.of(essay.id)
+        rules = self.variants.rules(variant, asked.rules(self._site))
+        found = self.edition.recommend(essay, rules, asked.query.limit)
         return RelatedResponse(
             article=ArticleName(id=essay.id, url=essay.url, title=essay.title),
-            edition=EditionName(id=self.edition.id, built_at=self.edition.built_at),
-            recommendation_id=recommendation_id(self.edition, essay, rules),
-            items=[
-                Card.of(self.edition.items[place.target], place)
-                for place in self.edition.related(essay.id, rules).recommendations
-            ],
+            edition=self._edition_name,
+            recommendation_id=self.recommendation_id(essay.id, asked),
+            variant=variant,
+            items=[Card.of(self.edition.items[place.target], place) for place in found],
         )
 
 
-def recommendation_id(edition: Edition, essay: Item, rules: Rules) -> str:
-    """Names a list: a digest of the edition, the article and the rules, so that a page view can be traced to it.
-
-    Deterministic: the same request to the same edition gives the same name on every worker. Whatever else a list
-    comes to depend on must enter here, since the ETag is made from it too.
-    """
-    asked = [edition.id, essay.id, asdict(rules) | {"exclude": sorted(rules.exclude)}]
-    return hashlib.sha256(json.dumps(asked, default=str).encode()).hexdigest()[:24]
+def to_bytes(response: RelatedResponse, asked: Asked = PLAIN) -> bytes:
+    """An answer as it is sent: JSON, its cards with the fields asked for."""
+    left_out: dict[str, Any] = {} if response.variant else {"variant": True}
+    if asked.fields != ALL_FIELDS:
+        left_out["items"] = {"__all__": ALL_FIELDS - asked.fields}
+    return response.model_dump_json(exclude=left_out or None).encode()

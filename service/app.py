@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -12,12 +13,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import health, website
+from service import fragment, health, metrics, suggestions, website
+from service.access_log import AccessLog
 from service.docs import add_docs
+from service.drafts import DraftDesk
 from service.editions import LiveEdition, utc_now
+from service.fast_path import FastPath
+from service.limits import Limits
+from service.metrics import open_tally, sharing
 from service.problems import SECURITY_HEADERS, handle_problems
+from service.ready import start_preparing
 from service.settings import Settings, load_settings
 from service.version import VERSION
+from service.watched import Watched
 
 _DESCRIPTION = """Each article's related articles, as cards that are ready to show.
 
@@ -25,8 +33,12 @@ The answers come from an edition that the offline job has published, and may be 
 answered with 422 and never guessed at. Every error is a problem document (RFC 9457)."""
 
 
-def create_app(settings: Settings, now: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The service for one home. now: the clock, in UTC."""
+def create_app(settings: Settings, now: Callable[[], datetime] = utc_now, attended: bool = False) -> FastAPI:
+    """The service for one home. now: the clock, in UTC.
+
+    attended: a server runs it. New editions are then looked for beside the requests and not in their course, and ready
+    answers that are missing are written.
+    """
     app = FastAPI(
         title="Related articles",
         version=VERSION,
@@ -34,15 +46,22 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now) -> Fas
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_open_edition,
+        lifespan=_lifespan,
     )
-    app.state.settings, app.state.now = settings, now
-    app.state.live = LiveEdition(settings.home, now, settings.rules())
-    app.include_router(website.router)
-    app.include_router(health.router)
+    app.state.settings, app.state.now, app.state.attended = settings, now, attended
+    app.state.live = LiveEdition(settings, now, partial(start_preparing, settings) if attended else None)
+    app.state.tally = open_tally()
+    app.state.log = AccessLog() if settings.access_log else None
+    app.state.drafts = DraftDesk.of(settings)
+    for part in (website, fragment, suggestions, health, metrics):
+        app.include_router(part.router)
     add_docs(app)
     handle_problems(app)
+    # from the innermost to the outermost
     app.add_middleware(EveryAnswer)
+    app.add_middleware(Limits, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Watched, tally=app.state.tally, log=app.state.log)
+    app.add_middleware(FastPath, live=app.state.live, tally=app.state.tally, log=app.state.log)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -56,14 +75,23 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now) -> Fas
 
 def create_app_from_env() -> FastAPI:
     """The service as RELATED_HOME and the other RELATED_ variables say: what each worker process calls."""
-    return create_app(load_settings(Path(os.environ.get("RELATED_HOME") or Settings().home)))
+    return create_app(load_settings(Path(os.environ.get("RELATED_HOME") or Settings().home)), attended=True)
 
 
 @asynccontextmanager
-async def _open_edition(app: FastAPI) -> AsyncIterator[None]:
-    """Open the edition before the first request comes."""
-    await run_in_threadpool(app.state.live.view)
-    yield
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the edition before the first request comes; end what runs beside the requests."""
+    state = app.state
+    await run_in_threadpool(state.live.view)
+    async with AsyncExitStack() as running:
+        if state.attended:
+            running.enter_context(state.live.followed())
+        if state.log:
+            state.log.start()
+            running.callback(state.log.close)
+        running.callback(state.drafts.close)
+        await running.enter_async_context(sharing(state.tally))
+        yield
 
 
 class EveryAnswer:

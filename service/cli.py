@@ -193,13 +193,13 @@ def suggest(
 ) -> None:
     """Find related articles for a draft that is not published yet."""
     from embeddings.sentence import SentenceEncoder
-    from recommender.drafts import read_draft, suggest_for
+    from recommender.drafts import DraftReader, read_draft
     from service.console import print_suggestions, suggestion_record
 
     settings = _settings(home)
     essay = read_draft(draft, sys.stdin.buffer, settings.page_options())
     edition = _edition(home)
-    ranking = suggest_for(essay, edition, SentenceEncoder(settings.model), k)
+    ranking = DraftReader(edition, SentenceEncoder(settings.model)).suggest(essay, replace(settings.rules(), limit=k))
     record = suggestion_record(edition, ranking)
     if as_json:
         print(json.dumps(record, ensure_ascii=False))
@@ -315,11 +315,32 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; setting `host`.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; setting `port`.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    drafts: Annotated[
+        bool,
+        typer.Option("--drafts", help="Also answer drafts, for who has a key: each process loads the model; `drafts`."),
+    ] = False,
 ) -> None:
     """Serve the website's endpoint. It follows new editions while it runs."""
     from service.server import run_server
 
-    run_server(_settings(home, host=host, port=port), workers)
+    run_server(_settings(home, host=host, port=port, drafts=drafts or None), workers)
+
+
+@app.command()
+def key(home: Home = DEFAULT_HOME) -> None:
+    """Make a key for asking about drafts and in batches. It is shown once: the settings hold its digest only."""
+    from service.keys import digest, new_key
+    from service.settings import FILE
+
+    made = new_key()
+    digests = [*_settings(home).api_keys, digest(made)]
+    print(made)
+    print(f"api_keys = {json.dumps(digests)}")
+    print(
+        "The first line is the key, for whoever asks: `Authorization: Bearer KEY`. It is kept nowhere. The second is "
+        f"for {home / FILE}, in place of such a line there; a running service must be started anew.",
+        file=sys.stderr,
+    )
 
 
 def _settings(home: Path, **given: Any) -> "Settings":

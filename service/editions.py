@@ -1,20 +1,26 @@
 """The edition that the service answers from: it follows what is published, and survives what is damaged."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 
 from corpus.errors import EditionError, NoEdition
-from recommender.edition import Edition, current_id, list_editions, open_edition
-from recommender.ranking import Rules
+from recommender.edition import Edition, check_served, current_id, list_editions, open_edition, served_bytes
 from service.answers import Answers
+from service.ready import ReadyAnswers, answers_of
+from service.replies import Replies
+from service.settings import Settings
 
-LOOK_EVERY = timedelta(seconds=1)
+LOOK_EVERY = timedelta(seconds=0.25)
 RETRY_EVERY = timedelta(minutes=1)
 """A damaged edition is tried again this often though nobody has published: a disk may have been away."""
+AT_ONCE_BYTES = 32_000_000
+"""An edition up to this size is checked before the service starts, a larger one as soon as it has: the start of a large
+site should take no longer than that of a small one."""
 
 _AFTER_EVERY_ID = "~"
 _CANNOT_OPEN = (EditionError, OSError, ValueError)  # ValueError: `current` is not text
@@ -30,49 +36,93 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is served at one moment: an edition or None, and what is wrong, as sentences."""
+    """What is served at one moment: the replies of an edition or None, and what is wrong, as sentences."""
 
-    edition: Edition | None = None
+    replies: Replies | None = None
     faults: tuple[str, ...] = ()
+
+    @property
+    def edition(self) -> Edition | None:
+        """The edition that is served."""
+        return self.replies.answers.edition if self.replies else None
 
 
 class LiveEdition:
     """The current edition of a home, opened; for many threads.
 
-    At most once a second one thread looks whether another edition was published, and opens it while the others go on
-    with the old one. A new edition that is damaged leaves the old one in place. When the first one is damaged, the
-    newest intact one before it stands in.
+    Now and then one thread looks whether another edition was published, checks and opens it while the others go on with
+    the old one, and puts it in its place in one step: an answer is of one edition. A new edition that is damaged leaves
+    the old one in place. When the first one is damaged, the newest intact one before it stands in.
+
+    prepare: has the ready answers of an edition written, elsewhere and later; they are taken up when they are there.
     """
 
-    def __init__(self, home: Path, now: Callable[[], datetime] = utc_now, site: Rules = Rules()) -> None:  # noqa: B008
-        self._home = home
-        self._site = site
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], datetime] = utc_now,
+        prepare: Callable[[Edition], object] | None = None,
+    ) -> None:
+        self._settings, self._home = settings, settings.home
         self._now = now
+        self._prepare = prepare
         self._lock = Lock()
+        self._followed = False
         self._view = View()
         self._looked: datetime | None = None
         self._tried: datetime | None = None
         self._mark: _Mark = None
+        self._unchecked = False
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Within this, a thread of its own looks for new editions, and view() never waits for one."""
+        self.view()
+        ended = Event()
+        thread = Thread(target=self._follow, args=(ended,), name="live edition", daemon=True)
+        self._followed = True
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self._followed = False
 
     def view(self) -> View:
         """What is served now. The very first call opens the edition, and calls beside it wait for that."""
-        if self._is_due() and self._lock.acquire(blocking=self._looked is None):
+        if not self._followed and self._is_due():
+            self._take_turn()
+        return self._view
+
+    def replies(self) -> Replies:
+        """The replies of the edition served now. Raises NoEdition when there is none."""
+        view = self.view()
+        if view.replies is None:
+            raise NoEdition("; ".join(view.faults))
+        return view.replies
+
+    def edition(self) -> Edition:
+        """The edition served now. Raises NoEdition when there is none."""
+        return self.answers().edition
+
+    def answers(self) -> Answers:
+        """The answers of the edition served now. Raises NoEdition when there is none."""
+        return self.replies().answers
+
+    def _follow(self, ended: Event) -> None:
+        while not ended.wait(LOOK_EVERY.total_seconds()):
+            try:
+                self._take_turn()
+            except Exception:  # the next look may go well
+                _log.exception("looking for a new edition failed")
+
+    def _take_turn(self) -> None:
+        if self._lock.acquire(blocking=self._looked is None):
             try:
                 self._look()
             finally:
                 self._lock.release()
-        return self._view
-
-    def edition(self) -> Edition:
-        """The edition served now. Raises NoEdition when there is none."""
-        view = self.view()
-        if view.edition is None:
-            raise NoEdition("; ".join(view.faults))
-        return view.edition
-
-    def answers(self) -> Answers:
-        """The answers of the edition served now. Raises NoEdition when there is none."""
-        return Answers(self.edition(), self._site)
 
     def _is_due(self) -> bool:
         return self._looked is None or abs(self._now() - self._looked) >= LOOK_EVERY
@@ -80,31 +130,57 @@ class LiveEdition:
     def _look(self) -> None:
         now, mark = self._now(), _mark(self._home)
         retry = bool(self._view.faults) and self._tried is not None and abs(now - self._tried) >= RETRY_EVERY
-        if self._looked is None or mark != self._mark or retry:
+        if self._looked is None or mark != self._mark or retry or self._unchecked:
             view = self._open()
-            if view != self._view:
+            if (view.edition, view.faults) != (self._view.edition, self._view.faults):
                 _log.log(logging.WARNING if view.faults else logging.INFO, "%s", _describe(view))
             self._view, self._mark, self._tried = view, mark, now
+        self._take_up_ready()
         self._looked = now
 
     def _open(self) -> View:
-        held, ident = self._view.edition, _AFTER_EVERY_ID
+        held, ident = self._view.replies, _AFTER_EVERY_ID
         try:
             ident = current_id(self._home)
-            return View(held if held and held.id == ident else open_edition(self._home, ident))
+            if held is None or held.answers.edition.id != ident:
+                quickly = self._looked is None and served_bytes(self._home, ident) > AT_ONCE_BYTES
+                held_now = self._replies(open_edition(self._home, ident, quickly))
+                self._unchecked = quickly
+                return View(held_now)
+            if self._unchecked:
+                check_served(held.answers.edition)
+                self._unchecked = False
+            return View(held)
         except _CANNOT_OPEN as error:
+            if self._unchecked:  # what is held is what is damaged
+                held, self._unchecked = None, False
             stand_in = held or self._newest_intact(ident)
             faults = [str(error)]
             if stand_in:
-                faults.append(f"edition {stand_in.id} is served instead")
+                faults.append(f"edition {stand_in.answers.edition.id} is served instead")
             return View(stand_in, tuple(faults))
 
-    def _newest_intact(self, before: str) -> Edition | None:
+    def _newest_intact(self, before: str) -> Replies | None:
         try:
             intact = [entry.id for entry in list_editions(self._home) if entry.id < before and not entry.broken]
-            return open_edition(self._home, intact[0]) if intact else None
+            return self._replies(open_edition(self._home, intact[0])) if intact else None
         except _CANNOT_OPEN:
             return None
+
+    def _replies(self, edition: Edition) -> Replies:
+        answers = answers_of(self._settings, edition)
+        ready = ReadyAnswers.open(self._home, answers)
+        if ready is None and self._prepare:
+            self._prepare(edition)
+        return Replies(answers, ready)
+
+    def _take_up_ready(self) -> None:
+        """Answer from the ready answers as soon as they are there."""
+        replies = self._view.replies
+        if replies and replies.ready is None:
+            ready = ReadyAnswers.open(self._home, replies.answers)
+            if ready:
+                self._view = View(Replies(replies.answers, ready), self._view.faults)
 
 
 def _mark(home: Path) -> _Mark:

@@ -11,15 +11,18 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 from urllib.parse import quote
 
 from corpus.errors import RelatedArticlesError
 from recommender.edition import Edition
 from recommender.ranking import Recommendation, Rules, list_limit
-from service.schemas import Card
+from service.answers import Answers
+from service.asking import Asked
+from service.schemas import RelatedQuery, RelatedResponse
 
 INDEX = "index.json"
+DATA = "related.json"
 _MARKER = ".related-articles-export"
 _RULES = Rules()
 
@@ -55,11 +58,16 @@ def write_trec(edition: Edition, k: int | None, out: TextIO, rules: Rules = _RUL
 
 
 def write_static(edition: Edition, k: int | None, folder: Path, rules: Rules = _RULES) -> int:
-    """One JSON file of cards an essay, for a static site, and index.json from ids to files; returns their number.
+    """Files for a site that serves its lists itself; returns the number of essays.
 
+    For every essay its cards as JSON, and beside that the same list as a piece of HTML, empty when nothing is to be
+    shown; index.json, from ids to the names of the JSON files; related.json, from ids to cards, for generators such as
+    Hugo and Eleventy.
     File names are digests: no path is built from an id. The folder is replaced as a whole, and only when it is new,
     empty, or an earlier export, as a marker file says.
     """
+    from service.fragment import render_fragment  # it brings the web framework along, which no other format needs
+
     folder = folder.resolve()
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).is_file():
         raise RelatedArticlesError(f"{folder} is not empty and no earlier export: name a new folder with --out")
@@ -67,15 +75,27 @@ def write_static(edition: Edition, k: int | None, folder: Path, rules: Rules = _
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     names: dict[str, str] = {}
-    for ident, found in _final_lists(edition, k, rules):
-        names[ident] = hashlib.sha256(ident.encode()).hexdigest()[:32] + ".json"
-        content = {"id": ident, "edition": edition.id, "items": [_card(edition, r) for r in found]}
-        (aside / names[ident]).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    with (aside / DATA).open("w", encoding="utf-8") as data:  # a large site's data are too much to be held at once
+        for response in _responses(edition, k, rules):
+            ident, cards = response.article.id, [card.model_dump(mode="json") for card in response.items]
+            data.write(f"{',' if names else '{'}\n{_json(ident)}: {_json(cards)}")
+            names[ident] = hashlib.sha256(ident.encode()).hexdigest()[:32] + ".json"
+            page = aside / names[ident]
+            page.write_text(_json({"id": ident, "edition": edition.id, "items": cards}), encoding="utf-8")
+            page.with_suffix(".html").write_text(render_fragment(response), encoding="utf-8")
+        data.write("\n}\n" if names else "{}\n")
     (aside / _MARKER).touch()
-    (aside / INDEX).write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
+    (aside / INDEX).write_text(_json(names), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
     return len(names)
+
+
+def _responses(edition: Edition, k: int | None, rules: Rules) -> Iterator[RelatedResponse]:
+    """What the website is answered about each essay."""
+    answers, asked = Answers(edition, rules), Asked(RelatedQuery(limit=k))
+    for ident in edition.essay_ids():
+        yield answers.respond(edition.find(ident), asked)
 
 
 def _final_lists(edition: Edition, k: int | None, rules: Rules) -> Iterator[tuple[str, tuple[Recommendation, ...]]]:
@@ -84,8 +104,8 @@ def _final_lists(edition: Edition, k: int | None, rules: Rules) -> Iterator[tupl
         yield ident, edition.related(ident, replace(rules, limit=limit)).recommendations
 
 
-def _card(edition: Edition, recommendation: Recommendation) -> dict[str, Any]:
-    return Card.of(edition.items[recommendation.target], recommendation).model_dump(mode="json")
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _cell(text: str) -> str:

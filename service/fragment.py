@@ -12,25 +12,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from starlette.responses import Response
 
-from service.answers import Answers, recommendation_id
 from service.problems import problem_responses
+from service.replies import Replies, held_tags
 from service.schemas import Card, CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
-from service.website import CACHE_CONTROL, _etag, _is_known, known_parameters
+from service.website import if_none_match, known_parameters, send
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from recommender.ranking import Item
-
 _FOLDER = Path(__file__).parent
 _SCRIPT_CACHE_CONTROL = "public, max-age=86400, stale-while-revalidate=604800, stale-if-error=604800"
 """A day fresh: its address has no version in it, and a page's markup seldom needs the newest."""
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'",
-    "X-Robots-Tag": "noindex",
-}
-"""For somebody who opens the fragment as a page; a page that includes it goes by its own."""
 
 _SCHEME = re.compile("([A-Za-z][A-Za-z0-9+.-]*):")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
@@ -107,7 +99,7 @@ _DOCUMENTED: dict[str, Any] = {
     dependencies=[Depends(known_parameters(FragmentQuery))],
     **_DOCUMENTED,
 )
-def fragment_by_id(
+async def fragment_by_id(
     request: Request,
     ident: Annotated[
         str,
@@ -120,8 +112,7 @@ def fragment_by_id(
     query: Annotated[FragmentQuery, Query()],
 ) -> Response:
     """For SSI, ESI, HTMX and the element of /related.js. Without style: the page's own style sheet dresses it."""
-    answers: Answers = request.app.state.live.answers()
-    return _answer(request, answers, answers.edition.find(ident), query)
+    return send(request, Replies.html, query, ident)
 
 
 @router.get(
@@ -130,10 +121,9 @@ def fragment_by_id(
     dependencies=[Depends(known_parameters(FragmentByUrlQuery))],
     **_DOCUMENTED,
 )
-def fragment_by_url(request: Request, query: Annotated[FragmentByUrlQuery, Query()]) -> Response:
+async def fragment_by_url(request: Request, query: Annotated[FragmentByUrlQuery, Query()]) -> Response:
     """The same piece of HTML for an article whose id is not known."""
-    answers: Answers = request.app.state.live.answers()
-    return _answer(request, answers, answers.edition.find(url=query.url), query)
+    return send(request, Replies.html, query)
 
 
 @router.get(
@@ -145,12 +135,12 @@ def fragment_by_url(request: Request, query: Annotated[FragmentByUrlQuery, Query
         304: {"description": "Not Modified: the copy with this ETag is still right"},
     },
 )
-def related_js(request: Request) -> Response:
+async def related_js(request: Request) -> Response:
     """`<script src="/related.js" defer>`: it fetches the list and puts it into the page, without any other library."""
     script = _script()
     etag = f'"{hashlib.sha256(script).hexdigest()[:24]}"'
     headers = {"ETag": etag, "Cache-Control": _SCRIPT_CACHE_CONTROL}
-    if _is_known(etag, request.headers.getlist("if-none-match")):
+    if etag.strip('"').encode() in held_tags(if_none_match(request)):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(script, headers=headers, media_type="text/javascript")
 
@@ -158,11 +148,3 @@ def related_js(request: Request) -> Response:
 @cache
 def _script() -> bytes:
     return (_FOLDER / "static" / "related.js").read_bytes()
-
-
-def _answer(request: Request, answers: Answers, essay: "Item", query: RelatedQuery) -> Response:
-    name = recommendation_id(answers.edition, essay, answers.rules(essay, query))
-    headers = {"ETag": _etag(name, {"related.html"}), "Cache-Control": CACHE_CONTROL, **_HEADERS}
-    if _is_known(headers["ETag"], request.headers.getlist("if-none-match")):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(render_fragment(answers.respond(essay, query)), headers=headers, media_type="text/html")

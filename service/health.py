@@ -14,17 +14,38 @@ from service.version import VERSION
 router = APIRouter(tags=["operation"])
 
 
-@router.get(
-    "/healthz",
-    summary="Whether the service is well",
-    response_model=Health,
-    responses={503: {"model": Health, "description": "There is no edition to answer from"}},
-)
+@router.get("/healthz", summary="Whether the service lives, and how it is", response_model=Health)
 def healthz(request: Request) -> Response:
-    """200 when ok, and when degraded: the website is served, but someone should look. 503 without an edition."""
+    """200 whenever the process can answer: restarting it would not mend what the body tells.
+
+    Degraded: the website is served, but someone should look. Without an edition: nothing is published yet, or all is
+    damaged.
+    """
+    return _answer(_health(request), HTTPStatus.OK)
+
+
+@router.get(
+    "/readyz",
+    summary="Whether the service should be sent requests",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "There is no edition to answer from, or the process is ending"}},
+)
+def readyz(request: Request) -> Response:
+    """200 when there is an edition, however old. 503 without one, and when the process is ending: it answers what it
+    has, and should be sent nothing more."""
+    health = _health(request)
+    if getattr(request.app.state, "draining", False):
+        health = health.model_copy(update={"reasons": [*health.reasons, "this process is ending"]})
+        return _answer(health, HTTPStatus.SERVICE_UNAVAILABLE)
+    return _answer(health, HTTPStatus.SERVICE_UNAVAILABLE if health.edition is None else HTTPStatus.OK)
+
+
+def _health(request: Request) -> Health:
     state = request.app.state
-    health = report_health(state.live.view(), state.settings.degraded_after_hours, state.now())
-    status = HTTPStatus.SERVICE_UNAVAILABLE if health.status == "no_edition" else HTTPStatus.OK
+    return report_health(state.live.view(), state.settings.degraded_after_hours, state.now())
+
+
+def _answer(health: Health, status: HTTPStatus) -> Response:
     return Response(health.model_dump_json(), status, {"Cache-Control": "no-store"}, "application/json")
 
 

@@ -33,11 +33,13 @@ def digest(key: str) -> str:
 
 def is_known(key: str, digests: Iterable[str]) -> bool:
     """Whether one of the digests is the key's; how long that takes does not depend on which, or on how nearly."""
-    given = digest(key)
-    return any([hmac.compare_digest(given, known) for known in digests])  # a list: any() alone would stop at the first
+    given, found = digest(key), False
+    for known in digests:
+        found |= hmac.compare_digest(given, known)
+    return found
 
 
-def require_key(
+async def require_key(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
 ) -> None:
     """A dependency: refuses a request without a known key. Raises KeyRefused."""

@@ -4,10 +4,21 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from recommender.ranking import MAX_LIMIT, Item, Origin, Profile, Recommendation, Rules
+from service.variants import Variant
 
 CardField = Literal[
     "id", "url", "title", "standfirst", "category", "published", "score", "position", "origin", "reason"
@@ -75,6 +86,9 @@ class RelatedResponse(BaseModel):
     edition: EditionName
     recommendation_id: str = Field(
         description="Names this list: the same edition, article and parameters give the same. Log it with a page view."
+    )
+    variant: Variant | None = Field(
+        default=None, description="Which variant of the A/B test the page is in; not there when no test is set."
     )
     items: list[Card]
 
@@ -204,3 +218,136 @@ class RelatedByUrlQuery(RelatedQuery):
         description="The article's URL, exactly as its page gives it, percent-encoded.",
         examples=["https://example.org/essays/bread"],
     )
+
+
+_EssayId = Annotated[str, Field(min_length=1)]
+MAX_EXAMPLES = 20
+MAX_BATCH = 100
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "Input should hold a word")
+    return text
+
+
+class _Body(RelatedQuery):
+    """What all bodies share: the parameters of a list, with nothing unknown and nothing converted."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class DraftRequest(_Body):
+    """A draft, and what its list may hold."""
+
+    text: Annotated[str, AfterValidator(_not_blank)] = Field(
+        min_length=1,
+        description="The draft in plain text, a paragraph a line. Without `title` its first line is the title.",
+        examples=[
+            "How rye behaves\nRye flour takes up more water than wheat, and its dough keeps no shape of its own."
+        ],
+        json_schema_extra={"pattern": r"\S"},
+    )
+    title: str | None = Field(
+        default=None, min_length=1, description="The draft's title.", examples=["How rye behaves"]
+    )
+
+
+class ExamplesRequest(_Body):
+    """Essays that the list should be like, or unlike, and what it may hold."""
+
+    positive: list[_EssayId] = Field(
+        min_length=1,
+        max_length=MAX_EXAMPLES,
+        description="Ids of essays: what they have in common is looked for.",
+        examples=[["bread", "2024/sourdough"]],
+    )
+    negative: list[_EssayId] = Field(
+        default=[],
+        max_length=MAX_EXAMPLES,
+        description="Ids of essays: what they would list comes lower.",
+        examples=[["sundial"]],
+    )
+
+
+def _kind_of_request(body: Any) -> str | None:
+    """The tag of the model whose own field is there, when the other's is not."""
+    said = body if isinstance(body, dict) else {}
+    if ("text" in said) == ("positive" in said):
+        return None
+    return "draft" if "text" in said else "examples"
+
+
+SuggestionRequest = Annotated[
+    Annotated[DraftRequest, Tag("draft")] | Annotated[ExamplesRequest, Tag("examples")],
+    Discriminator(
+        _kind_of_request,
+        custom_error_type="kind",
+        custom_error_message="Input should be an object with either `text` or `positive`",
+    ),
+]
+"""The body of POST /v1/related."""
+
+
+class BatchRequest(_Body):
+    """Articles, and what each of their lists may hold."""
+
+    ids: list[_EssayId] = Field(
+        min_length=1,
+        max_length=MAX_BATCH,
+        description="Ids of articles. One that is given twice is answered once.",
+        examples=[["bread", "rye"]],
+    )
+
+
+class SuggestionResponse(BaseModel):
+    """Related articles for a draft or for examples, best first."""
+
+    article: None = Field(description="No article of the edition was asked about.")
+    edition: EditionName
+    recommendation_id: str = Field(
+        description="Names this list: the same edition, text or ids, and parameters give the same."
+    )
+    items: list[Card]
+
+
+class BatchResult(BaseModel):
+    """One article's related articles, best first."""
+
+    article: ArticleName
+    recommendation_id: str = Field(description="The same as in the article's own answer.")
+    variant: Variant | None = Field(
+        default=None, description="Which variant of the A/B test the page is in; not there when no test is set."
+    )
+    items: list[Card]
+
+
+class BatchResponse(BaseModel):
+    """Articles with their related articles, all from one edition."""
+
+    edition: EditionName
+    results: list[BatchResult] = Field(description="In the order of the ids.")
+    unknown: list[str] = Field(description="The ids that the edition does not know, in their order.")
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class ClickEvent(BaseModel):
+    """A line of the log that a site keeps of an A/B test: a list was shown, or an article of it was clicked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: Literal["impression", "click"]
+    recommendation_id: _Name = Field(description="As the answer gave it.")
+    article: _Name = Field(description="The id of the page on which the list stood.")
+    variant: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="As the answer gave it.")
+    target: _Name | None = Field(default=None, description="The id of the article clicked.")
+    position: Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None = Field(default=None, description="Its place, from 1.")
+    at: AwareDatetime = Field(description="When, with the time zone.", examples=["2026-11-01T12:00:00Z"])
+
+    @model_validator(mode="after")
+    def _click_has_a_target(self) -> Self:
+        if self.event == "click" and self.target is None:
+            raise PydanticCustomError("target", "a click should name its target")
+        return self

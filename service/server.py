@@ -30,6 +30,7 @@ LINGER_SECONDS = 0.25
 """For so long after the signal are connections still taken: those whose handshake was under way."""
 REQUEST_SECONDS = 20.0
 """A request that is not there in full after this is given up."""
+START_SECONDS = 60.0
 MAX_HEAD_BYTES = 65_536
 """Of a request line and headers, as far as they have come without an end."""
 
@@ -37,28 +38,33 @@ _FACTORY = "service.app:create_app_from_env"
 
 
 def run_server(settings: Settings, workers: int) -> None:
-    """Serve until interrupted; says on stderr where.
+    """Serve until interrupted; says on stderr where, once every worker answers.
 
     Raises RelatedArticlesError when it cannot listen there, or a worker cannot start.
     """
-    listener = _listen(settings.host, settings.port)
+    listener = _bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"serving {settings.home} at http://{shown}:{port} (to try it: /docs)", file=sys.stderr, flush=True)
+    greeting = f"serving {settings.home} at http://{shown}:{port} (to try it: /docs)"
     if workers == 1:
-        _Server(_config(create_app(settings))).run(sockets=[listener])
+        Server(configure(create_app(settings, attended=True)), greeting).run(sockets=[listener])
         return
+    listener.close()
     os.environ.update(settings.environment())  # each worker is a new process and reads its settings there
-    _Supervisor(_config(_FACTORY, workers), [listener]).run()
+    Supervisor(configure(_FACTORY, host=host, port=port, workers=workers), greeting).run()
 
 
-def _config(app: Any, workers: int = 1) -> uvicorn.Config:
+def _greet(greeting: str) -> None:
+    print(greeting, file=sys.stderr, flush=True)
+
+
+def configure(app: Any, **how: Any) -> uvicorn.Config:
+    """How uvicorn runs the app."""
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),
-        workers=workers,
         loop="uvloop",
-        http=_Connection,
+        http=Connection,
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -67,24 +73,30 @@ def _config(app: Any, workers: int = 1) -> uvicorn.Config:
         log_level="warning",
         timeout_keep_alive=75,  # longer than a proxy keeps one (nginx: 60 s), so that it is the proxy that closes
         timeout_graceful_shutdown=5,  # for the requests that still run after DRAIN_SECONDS
+        **how,
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """A socket at this address, not listening yet. Raises RelatedArticlesError when it is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
     except OSError as error:
+        listener.close()
         raise RelatedArticlesError(
             f"cannot listen on {host}:{port} ({error.strerror or error}): choose another --host or --port"
         ) from error
-    # uvicorn's workers leave this off on a shared socket, and every answer on a kept connection then waits some 40 ms
+    # uvicorn leaves this off on a socket that it is given, and every answer on a kept connection then waits some 40 ms
     # for the client's acknowledgement (uvicorn issue 3149).
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-class _Connection(HttpToolsProtocol):
+class Connection(HttpToolsProtocol):
     """A connection whose request may not begin without an end: neither uvicorn nor httptools bounds that."""
 
     head_bytes = 0
@@ -109,26 +121,32 @@ class _Connection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's server with time limits on requests, and a gentler end.
 
     uvicorn ends by closing every connection that has no request under way, on which one may just be arriving. Here a
     connection is first told to close by its next answer; only one that stays quiet is closed without.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: str | None = None) -> None:
         super().__init__(config)
-        self._connections = cast("set[_Connection]", self.server_state.connections)
-        self._waiting: dict[tuple[_Connection, object], float] = {}
+        self._greeting = greeting
+        self._connections = cast("set[Connection]", self.server_state.connections)
+        self._waiting: dict[tuple[Connection, object], float] = {}
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As uvicorn does, but the signal is not raised again at the end: to end as asked is no failure."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._greeting:
+            _greet(self._greeting)
+
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
-            self._close_waiting(_Connection.is_owed_a_request, REQUEST_SECONDS)
+            self._close_waiting(Connection.is_owed_a_request, REQUEST_SECONDS)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -138,25 +156,25 @@ class _Server(uvicorn.Server):
 
     async def _drain(self, listeners: list[socket.socket]) -> None:
         started = time.monotonic()
-        if self.config.workers == 1:  # of several workers the others may go on; their supervisor knows
-            _turn_away(listeners)
-        state = self.server_state
-        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+
+        def goes_on() -> bool:
+            return not self.force_exit and time.monotonic() < started + DRAIN_SECONDS
+
+        _turn_away(listeners)
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for connection in self._connections:
             if connection.cycle is not None and not connection.cycle.response_started:
                 connection.cycle.keep_alive = False
-        self._waiting = {}
-        while not self.force_exit and time.monotonic() < started + DRAIN_SECONDS:
-            if time.monotonic() > started + LINGER_SECONDS and not select.select(listeners, [], [], 0)[0]:
-                break
+        while goes_on() and (time.monotonic() < started + LINGER_SECONDS or select.select(listeners, [], [], 0)[0]):
             await asyncio.sleep(0.01)
         for server in self.servers:
             server.close()
-        while self._connections and not self.force_exit and time.monotonic() < started + DRAIN_SECONDS:
-            self._close_waiting(_Connection.is_idle, QUIET_SECONDS)
+        self._waiting = {}
+        while goes_on() and self._connections:
+            self._close_waiting(Connection.is_idle, QUIET_SECONDS)
             await asyncio.sleep(0.02)
 
-    def _close_waiting(self, waits: Callable[[_Connection], bool], seconds: float) -> None:
+    def _close_waiting(self, waits: Callable[[Connection], bool], seconds: float) -> None:
         """Close the connections that have been waiting for so long, without a request in between."""
         now, before = time.monotonic(), self._waiting
         waiting = [(entry, entry.cycle) for entry in self._connections if waits(entry)]
@@ -166,34 +184,36 @@ class _Server(uvicorn.Server):
                 connection.transport.close()
 
 
-class _Worker(multiprocess.Process):
-    """uvicorn's worker process with our server."""
+class Worker(multiprocess.Process):
+    """A worker process with our server and a listening socket of its own.
+
+    The kernel spreads connections over such sockets by the client's address and port. With one socket for all, the
+    worker that wakes first takes what has come, in 2 of 5 trials all of 8 connections. The socket listens once the
+    worker can answer, and is gone with it: while one starts anew, the others get every connection.
+    """
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        super().target([_bind(self.config.host, self.config.port, reuse_port=True)])
 
     @property
     def server(self) -> uvicorn.Server:
         if self._server is None:
-            self._server = _Server(self.config)
+            self._server = Server(self.config)
         return self._server
 
 
-class _Supervisor(Multiprocess):
+class Supervisor(Multiprocess):
     """uvicorn's supervisor, which starts a worker anew that has died."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-        super().__init__(config, sockets)
-        multiprocess.Process = _Worker  # type: ignore[misc]  # uvicorn has no other place to name it
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._end)
+    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
+        super().__init__(config, sockets=[])
+        self._greeting = greeting
+        multiprocess.Process = Worker  # type: ignore[misc]  # there is no other place to name it
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        """At once, since the workers may have been sent the signal too, and take connections only a moment longer."""
-        _turn_away(self.sockets)
-        self.signal_queue.append(number)
-
-    def terminate_all(self) -> None:
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(START_SECONDS) for process in self.processes):
+            _greet(self._greeting)
 
     def run(self) -> None:
         super().run()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Literal, cast
+from typing import Literal
 
 from recommender.ranking import Rules
 
@@ -32,20 +32,18 @@ class Variants:
         """The variant that a page is in; None when no test is set."""
         if not self._is_on:
             return None
-        place = int.from_bytes(blake2b(article_id.encode(), digest_size=8, person=b"variant").digest())
+        place = int.from_bytes(
+            blake2b(article_id.encode(errors="surrogatepass"), digest_size=8, person=b"variant").digest()
+        )
         if place < self._below:
             return "curated"
         return "model" if place >= self._from else "standard"
 
     @staticmethod
     def rules(variant: str | None, rules: Rules) -> Rules:
-        """The rules of a page in this variant. Raises KeyError for a variant that does not exist."""
-        return replace(rules, **_CHANGES[cast(Variant | None, variant)])
-
-
-_CHANGES: dict[Variant | None, dict[str, bool]] = {
-    None: {},
-    "standard": {},
-    "curated": {"additions": False},
-    "model": {"curated_first": False},
-}
+        """The rules of a page in this variant."""
+        if variant == "curated":
+            return replace(rules, additions=False)
+        if variant == "model":
+            return replace(rules, curated_first=False)
+        return rules

@@ -28,7 +28,8 @@
       this.hidden = !this.innerHTML.trim();
       if (!list) return;
       const tell = (what, more) => {
-        const detail = { recommendation_id: list.dataset.recommendationId, ...more };
+        const { recommendationId: recommendation_id, variant } = list.dataset; // variant: of an A/B test, if any
+        const detail = { recommendation_id, ...(variant && { variant }), ...more };
         this.dispatchEvent(new CustomEvent(`related-articles:${what}`, { bubbles: true, detail }));
       };
       list.onclick = list.onauxclick = ({ target, button }) => {

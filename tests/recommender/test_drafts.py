@@ -10,11 +10,12 @@ import pytest
 from corpus.errors import EncoderError, RelatedArticlesError, SourceNotFound
 from corpus.essay import Block, Essay
 from corpus.sources import PageOptions
-from recommender.drafts import read_draft, suggest_for
+from recommender.drafts import DraftReader, read_draft
 from recommender.edition import Edition, open_current
 from recommender.job import BuildOptions, build
 from recommender.learning import UNTAUGHT, Lesson
 from recommender.model import DEFAULT, Model
+from recommender.ranking import Ranking, Rules
 from tests.fakes import CountingEncoder, essay
 from tests.recommender.test_job import write_site, write_teaching_site
 
@@ -39,15 +40,19 @@ def draft(body: str = "A map of the coast.", ident: str = "draft", **fields: obj
     return essay(ident, body, **fields)
 
 
+def suggest(text: Essay, edition: Edition, encoder: CountingEncoder, k: int) -> Ranking:
+    return DraftReader(edition, encoder).suggest(text, Rules(limit=k))
+
+
 def suggested(edition: Edition, text: Essay, k: int = 50) -> list[str]:
-    return [place.target for place in suggest_for(text, edition, CountingEncoder(), k).recommendations]
+    return [place.target for place in suggest(text, edition, CountingEncoder(), k).recommendations]
 
 
 # --- Suggestions --------------------------------------------------------------------------------------------------
 
 
 def test_a_draft_gets_the_essays_of_its_subject_first(edition: Edition) -> None:
-    found = suggest_for(draft(), edition, CountingEncoder(), 3)
+    found = suggest(draft(), edition, CountingEncoder(), 3)
 
     assert {place.target for place in found.recommendations} == {"page-002", "page-006", "page-010"}
     assert [place.position for place in found.recommendations] == [1, 2, 3]
@@ -67,7 +72,7 @@ def test_a_draft_is_never_sent_to_its_own_text(edition: Edition, site: Path, tmp
     copy = tmp_path / "copy.txt"
     copy.write_text(page.replace("Essay number 2", "A new name").replace("long", "rather long"), encoding="utf-8")
 
-    found = suggest_for(read_draft(str(copy), NOTHING, PageOptions()), edition, CountingEncoder(), 3)
+    found = suggest(read_draft(str(copy), NOTHING, PageOptions()), edition, CountingEncoder(), 3)
 
     assert [(d.target, d.reason) for d in found.dropped] == [("page-002", "a near-duplicate of copy")]
     assert {place.target for place in found.recommendations[:2]} == {"page-006", "page-010"}
@@ -76,7 +81,7 @@ def test_a_draft_is_never_sent_to_its_own_text(edition: Edition, site: Path, tmp
 def test_a_draft_with_the_id_of_an_essay_is_its_next_version_and_never_sent_to_it(edition: Edition) -> None:
     rewritten = draft("Nothing but a bridge and another bridge.", ident="page-002")
 
-    found = suggest_for(rewritten, edition, CountingEncoder(), 50)
+    found = suggest(rewritten, edition, CountingEncoder(), 50)
 
     assert "page-002" not in {place.target for place in found.recommendations}
     assert len(found.recommendations) == 11
@@ -115,7 +120,7 @@ def test_a_draft_that_says_nothing_known_gets_a_list_all_the_same(edition: Editi
 def test_only_the_texts_of_the_draft_are_encoded(edition: Edition) -> None:
     encoder = CountingEncoder()
 
-    suggest_for(draft("A map.", title="Of maps", standfirst="What they show."), edition, encoder, 3)
+    suggest(draft("A map.", title="Of maps", standfirst="What they show."), edition, encoder, 3)
 
     assert encoder.texts == ["Of maps. What they show.", "A map."]
 
@@ -124,7 +129,7 @@ def test_another_encoder_is_refused_before_anything_is_encoded(edition: Edition)
     other = CountingEncoder(fingerprint="axes@2")
 
     with pytest.raises(EncoderError, match=r"was built with axes@1, but the model now is axes@2: run `related build`"):
-        suggest_for(draft(), edition, other, 3)
+        suggest(draft(), edition, other, 3)
     assert other.calls == 0
 
 
@@ -170,12 +175,12 @@ def test_what_was_learned_is_used_and_a_draft_has_no_links_here(taught: Edition)
     untaught = with_lesson(taught, listed=UNTAUGHT.listed, new=UNTAUGHT.new)
     assert Lesson.from_json(taught.manifest["lesson"]).used
 
-    found = suggest_for(text, taught, CountingEncoder(), 12).recommendations
+    found = suggest(text, taught, CountingEncoder(), 12).recommendations
 
     reasons = "; ".join(reason for place in found for reason in place.reasons)
     assert "it lists this essay" not in reasons
     assert "listed beside this essay" not in reasons
-    by_texts = suggest_for(text, untaught, CountingEncoder(), 12).recommendations
+    by_texts = suggest(text, untaught, CountingEncoder(), 12).recommendations
     assert [place.score for place in found] != [place.score for place in by_texts]
 
 

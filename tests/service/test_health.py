@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from recommender.edition import Edition, make_current, open_edition, roll_back
+from recommender.edition import LISTS, Edition, make_current, open_edition, roll_back
 from service import editions as live_editions
 from service.app import create_app
 from service.editions import LiveEdition, View
@@ -34,7 +34,11 @@ class Site:
         response = self.client.get("/healthz")
         assert response.headers["cache-control"] == "no-store"
         health: dict[str, Any] = response.json()
-        assert response.status_code == (503 if health["status"] == "no_edition" else 200)
+        assert response.status_code == 200
+        ready = self.client.get("/readyz")
+        assert ready.status_code == (503 if health["status"] == "no_edition" else 200)
+        assert ready.headers["cache-control"] == "no-store"
+        assert ready.json() == health
         return health
 
     def related_to_bread(self) -> list[str]:
@@ -88,6 +92,19 @@ def test_an_old_edition_is_degraded(site: Site) -> None:
     assert health["reasons"] == [f"edition {edition} is 48 hours old, more than 48: run `related build`"]
 
 
+def test_a_process_that_is_ending_lives_and_is_not_ready(site: Site) -> None:
+    edition = publish_edition(site.home)
+    assert site.health()["reasons"] == []
+
+    site.client.app.state.draining = True  # type: ignore[attr-defined]
+    live, ready = site.client.get("/healthz"), site.client.get("/readyz")
+
+    assert (live.status_code, live.json()["status"]) == (200, "ok")
+    assert (ready.status_code, ready.json()["reasons"]) == (503, ["this process is ending"])
+    assert ready.json()["edition"] == edition
+    assert ready.headers["cache-control"] == "no-store"
+
+
 def test_an_edition_from_the_future_has_no_age(site: Site) -> None:
     publish_edition(site.home, NOON + timedelta(days=1))
 
@@ -104,7 +121,7 @@ def test_a_damaged_new_edition_leaves_the_old_one_in_place(site: Site) -> None:
 
     assert (health["status"], health["edition"]) == ("degraded", old)
     assert health["reasons"] == [
-        f"edition {new} is damaged: items.jsonl is not what was written; "
+        f"edition {new} is damaged: {LISTS} is not what was written; "
         "run `related rollback` to step back, or `related build` for a new one",
         f"edition {old} is served instead",
     ]
@@ -175,12 +192,12 @@ def test_a_lost_or_senseless_pointer_leaves_the_edition_in_place(site: Site) -> 
 def test_a_mended_edition_is_taken_up_within_a_minute(site: Site) -> None:
     publish_edition(site.home)
     new = publish_other_edition(site.home)
-    items = site.home / "editions" / new / "items.jsonl"
-    intact = items.read_bytes()
+    lists = site.home / "editions" / new / LISTS
+    intact = lists.read_bytes()
     damage(site.home, new)
     assert site.health()["status"] == "degraded"
 
-    items.write_bytes(intact)
+    lists.write_bytes(intact)
     site.clock.advance(seconds=58)
     assert site.health()["status"] == "degraded"
 
@@ -214,7 +231,7 @@ def test_the_others_are_answered_from_the_old_edition_while_one_opens_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, clock = publish_edition(tmp_path), Clock()
-    live = LiveEdition(tmp_path, clock)
+    live = LiveEdition(Settings(tmp_path), clock)
     live.view()
     new = publish_other_edition(tmp_path)
     clock.advance(seconds=1)
@@ -234,7 +251,7 @@ def test_the_first_requests_wait_for_the_edition_and_open_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edition = publish_edition(tmp_path)
-    live = LiveEdition(tmp_path, Clock())
+    live = LiveEdition(Settings(tmp_path), Clock())
     opening, may_go_on = pause_openings(monkeypatch)
     seen: list[View] = []
 
@@ -261,16 +278,17 @@ def test_the_service_opens_the_edition_as_it_starts(tmp_path: Path, monkeypatch:
 
 def test_a_service_without_an_edition_starts(tmp_path: Path) -> None:
     with TestClient(create_app(Settings(home=tmp_path / "nowhere"))) as client:
-        assert client.get("/healthz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 503
 
 
 def record_openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the editions opened from now on."""
     opened: list[str] = []
 
-    def record(home: Path, ident: str) -> Edition:
+    def record(home: Path, ident: str, quickly: bool = False) -> Edition:
         opened.append(ident)
-        return open_edition(home, ident)
+        return open_edition(home, ident, quickly)
 
     monkeypatch.setattr(live_editions, "open_edition", record)
     return opened
@@ -280,10 +298,10 @@ def pause_openings(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
     """An event that is set when an edition is being opened, and one that lets it go on."""
     opening, may_go_on = Event(), Event()
 
-    def pause(home: Path, ident: str) -> Edition:
+    def pause(home: Path, ident: str, quickly: bool = False) -> Edition:
         opening.set()
         assert may_go_on.wait(10)
-        return open_edition(home, ident)
+        return open_edition(home, ident, quickly)
 
     monkeypatch.setattr(live_editions, "open_edition", pause)
     return opening, may_go_on

@@ -1,0 +1,77 @@
+"""The fast path: GET of an article's related articles, answered before the framework sees the request.
+
+It gives exactly the answers of the documented route in service/website.py, since both send what service/replies.py
+makes, and a test compares them. What it cannot answer with 200 or 304, such as a mistake in a parameter, an unknown
+article or no edition, it leaves to that route. The framework's typed layer costs more than the look-up itself, see
+benchmarks/results/serving.md.
+"""
+
+from time import perf_counter
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from corpus.errors import RelatedArticlesError
+from service.access_log import AccessLog
+from service.asking import PLAIN, read_query
+from service.editions import LiveEdition
+from service.metrics import Tally
+from service.replies import Reply, reads_gzip
+from service.schemas import RelatedQuery
+
+_BEFORE, _AFTER = "/v1/articles/", "/related"
+_METHODS = frozenset({"GET", "HEAD"})
+_LONGEST_QUERY = 2000
+"""A longer one is rare, and not worth to be kept."""
+
+
+class FastPath:
+    """ASGI middleware. What it answers goes into the tally and, when there is one, into the access log."""
+
+    def __init__(self, app: ASGIApp, live: LiveEdition, tally: Tally, log: AccessLog | None = None) -> None:
+        self.app, self._live, self._tally, self._log = app, live, tally, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = perf_counter()
+        reply = self._reply(scope) if scope["type"] == "http" and scope["method"] in _METHODS else None
+        if reply is None:
+            await self.app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        seconds = perf_counter() - begun
+        self._tally.count("related", reply.status, seconds, reply.cache, reply.empty)
+        if self._log:
+            self._log_reply(self._log, scope, reply, seconds)
+
+    def _log_reply(self, log: AccessLog, scope: Scope, reply: Reply, seconds: float) -> None:
+        ident = _ident(scope["path"])
+        replies = self._live.view().replies
+        variant = replies.answers.variants.of(ident) if replies else None
+        size = 0 if scope["method"] == "HEAD" else len(reply.body)
+        told = reply.recommendation_id, variant, reply.cache
+        log.write(scope["method"], "related", reply.status, seconds, size, ident, *told)
+
+    def _reply(self, scope: Scope) -> Reply | None:
+        """The reply, or None for what the framework must answer."""
+        path: str = scope["path"]
+        if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
+            return None
+        raw: bytes = scope["query_string"]
+        asked = PLAIN if not raw else read_query(raw, RelatedQuery) if len(raw) < _LONGEST_QUERY else None
+        replies = self._live.view().replies
+        if asked is None or replies is None or scope.get("root_path"):
+            return None
+        known = accepted = b""
+        for name, value in scope["headers"]:
+            if name == b"if-none-match":
+                known = known + b"," + value if known else value
+            elif name == b"accept-encoding":
+                accepted = value
+        try:
+            return replies.json(_ident(path), asked, known, reads_gzip(accepted))
+        except RelatedArticlesError:
+            return None
+
+
+def _ident(path: str) -> str:
+    return path[len(_BEFORE) : -len(_AFTER)]

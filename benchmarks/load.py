@@ -6,7 +6,6 @@ import re
 import resource
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 SCRIPT = Path(__file__).with_name("random_requests.lua")
 READY_WITHIN = 300.0
 _STOP_WITHIN = 20.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class LoadFailed(Exception):
@@ -73,7 +73,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What wrk saw. Latencies in microseconds. wrk_cores: how much of a core wrk itself took."""
+    """What wrk saw. Latencies in microseconds.
+
+    wrk_cores: how many cores wrk itself took. other_cores: how many went to neither wrk nor the server.
+    """
 
     per_second: float
     p50: float
@@ -81,6 +84,7 @@ class Round:
     p99: float
     answers: int
     wrk_cores: float
+    other_cores: float
 
 
 @contextmanager
@@ -116,9 +120,10 @@ def wrk(load: Load, seconds: int, seed: int) -> Round:
     asked = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", str(SCRIPT)]
     headers = [part for header in load.headers for part in ("-H", header)]
     command = [find_wrk(), *asked, *headers, load.server.url, "--", str(load.requests), str(seed)]
-    before = _children_seconds()
+    start, before, busy = time.perf_counter(), _wrk_seconds(), _busy_seconds() - _server_seconds(load.server)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    used = _children_seconds() - before
+    lasted, used = time.perf_counter() - start, _wrk_seconds() - before
+    others = _busy_seconds() - _server_seconds(load.server) - busy - used
     found = re.search(r"^RESULT (.*)$", done.stdout, re.MULTILINE)
     if done.returncode or not found:
         raise LoadFailed(f"wrk ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
@@ -126,7 +131,8 @@ def wrk(load: Load, seconds: int, seed: int) -> Round:
     if seen["failed"] or not seen["answers"]:
         raise LoadFailed(f"{seen['failed']:,} of {seen['answers']:,} answers of {load.server.url} failed")
     took = seen["microseconds"] / 1e6
-    return Round(seen["answers"] / took, seen["p50"], seen["p95"], seen["p99"], seen["answers"], used / took)
+    cores = (used / lasted, max(0.0, others / lasted))
+    return Round(seen["answers"] / took, seen["p50"], seen["p95"], seen["p99"], seen["answers"], *cores)
 
 
 def find_wrk() -> str:
@@ -144,21 +150,9 @@ def resident_mb(pid: int) -> tuple[float, float]:
     return int(held["VmRSS"]) / 1024, int(held["RssAnon"]) / 1024
 
 
-def busy_cores(seconds: float = 1.0) -> float:
-    """How many cores are busy just now."""
-    before = _busy_ticks()
-    time.sleep(seconds)
-    return (_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
-
-
 def ratios(above: Sequence[Round], below: Sequence[Round], metric: str) -> list[float]:
     """The metric of each round above by that of the same round below."""
     return [getattr(a, metric) / getattr(b, metric) for a, b in zip(above, below, strict=True)]
-
-
-def wrk_share(results: Mapping[str, Sequence[Round]]) -> float:
-    """The cores that wrk itself took: the median of the load that kept it busiest."""
-    return max(statistics.median(entry.wrk_cores for entry in rounds) for rounds in results.values())
 
 
 def _address(process: "subprocess.Popen[str]") -> str:
@@ -198,11 +192,18 @@ def _stop(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
-def _children_seconds() -> float:
+def _wrk_seconds() -> float:
+    """Of all wrk that has ended: servers are not waited for while it runs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _busy_ticks() -> int:
+def _server_seconds(server: Server) -> float:
+    fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split() for pid in server.workers())
+    return sum(int(entry[11]) + int(entry[12]) for entry in fields) / _TICKS
+
+
+def _busy_seconds() -> float:
+    """Of all cores, since the machine started; what its host took away counts as busy."""
     user, nice, system, _idle, _wait, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
-    return user + nice + system + sum(rest[:3])
+    return (user + nice + system + sum(rest[:3])) / _TICKS

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -29,18 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from benchmarks.load import (
-    Load,
-    LoadFailed,
-    Server,
-    busy_cores,
-    find_wrk,
-    in_turn,
-    ratios,
-    resident_mb,
-    serving,
-    wrk_share,
-)
+from benchmarks.load import Load, LoadFailed, Round, Server, find_wrk, in_turn, ratios, resident_mb, serving
 from benchmarks.synthetic import DAYS, FIRST_DAY, category_of, essay_id, synthetic_home
 from corpus.errors import RelatedArticlesError
 
@@ -52,6 +41,7 @@ VERSIONS = ("uvicorn", "uvloop", "httptools", "starlette", "fastapi")
 _SAMPLED = 501  # answers whose median length is the bare route's
 _TAGGED = 5_000  # pages that are asked for with their ETag
 _FILTERED = 20_000  # different filtered queries
+_QUIET = 0.2  # cores that other work may take
 _MANY = 32  # connections for several workers
 _PLAIN, _GZIP = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}
 
@@ -101,12 +91,15 @@ class Plan:
 
 @dataclass
 class Result:
-    """What was seen at one size. values: figure -> a value a round, or a start. failed: part -> why it has none."""
+    """What was seen at one size. values: figure -> a value a round, or a start. failed: part -> why it has none.
+
+    cores: what wrk took, and what neither wrk nor the server did, medians of the rounds of each load.
+    """
 
     essays: int
     values: dict[str, list[float]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
-    wrk_cores: list[float] = field(default_factory=list)
+    cores: dict[str, list[float]] = field(default_factory=lambda: {"wrk": [], "others": []})
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -126,12 +119,11 @@ def main() -> int:
     plan = Plan(options.rounds or rounds, options.seconds or seconds, options.starts or starts, tuple(options.only))
     try:
         find_wrk()
-        busy = busy_cores()
         results = [measure(size, plan, size == sizes[-1], options.fresh) for size in sizes]
     except (LoadFailed, RelatedArticlesError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
-    run = summary(results, plan, busy)
+    run = summary(results, plan)
     print(report(run))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -254,7 +246,7 @@ class Bench:
             self._result.values.setdefault("memory", []).append(every)
             self._result.values.setdefault("private_memory", []).append(private)
 
-    def _related(self, workers: int = 1) -> Any:
+    def _related(self, workers: int = 1) -> AbstractContextManager[Server]:
         command = [*RELATED, "serve", "--home", str(self._home), "--port", "0", "--workers", str(workers)]
         return serving(command, target(0))
 
@@ -295,12 +287,14 @@ class Bench:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return path
 
-    def _in_turn(self, **loads: Load) -> dict[str, Any]:
+    def _in_turn(self, **loads: Load) -> dict[str, list[Round]]:
         rounds = in_turn(loads, self._plan.rounds, self._plan.seconds)
-        self._result.wrk_cores.append(wrk_share(rounds))
+        for of_load in rounds.values():
+            self._result.cores["wrk"].append(statistics.median(entry.wrk_cores for entry in of_load))
+            self._result.cores["others"].append(statistics.median(entry.other_cores for entry in of_load))
         return rounds
 
-    def _take(self, name: str, above: Any, below: Any, metric: str) -> None:
+    def _take(self, name: str, above: Sequence[Round], below: Sequence[Round], metric: str) -> None:
         self._result.values[name] = ratios(above, below, metric)
 
 
@@ -318,7 +312,7 @@ def target(number: int) -> str:
     return f"/v1/articles/{essay_id(number)}/related"
 
 
-def summary(results: Sequence[Result], plan: Plan, busy: float) -> dict[str, Any]:
+def summary(results: Sequence[Result], plan: Plan) -> dict[str, Any]:
     """The run for programs, with what it depends on."""
     wrk_name = subprocess.run([find_wrk(), "-v"], capture_output=True, text=True, check=False).stdout.split(" [", 1)[0]
     return {
@@ -328,12 +322,11 @@ def summary(results: Sequence[Result], plan: Plan, busy: float) -> dict[str, Any
         "versions": {name: version(name) for name in VERSIONS} | {"wrk": wrk_name.removeprefix("wrk ").strip()},
         "rounds": plan.rounds,
         "round_seconds": plan.seconds,
-        "busy_cores_before": round(busy, 2),
         "results": [
             {
                 "essays": result.essays,
                 **result.facts,
-                "wrk_cores": round(max(result.wrk_cores), 2) if result.wrk_cores else None,
+                "cores": {name: round(max(values), 2) for name, values in result.cores.items() if values},
                 "failed": result.failed,
                 "values": {name: [round(value, 4) for value in values] for name, values in result.values.items()},
             }
@@ -353,7 +346,6 @@ def report(run: Mapping[str, Any]) -> str:
         f"Medians with the least and the greatest of n = {run['rounds']} ratios, of neighbouring rounds of",
         f"{run['round_seconds']} s each; of starts and memory n is given. wrk: one thread, 8 connections, {_MANY} for",
         "workers; it has the same cores as the servers. Synthetic editions, ids drawn at random over all of each.",
-        f"Before the run {run['busy_cores_before']:.2f} cores were busy with other work.",
         "",
         *_table(run["results"]),
         "",
@@ -390,8 +382,10 @@ def _facts(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             said.append(f"median body {result['body_bytes']:,} bytes;")
         if "gzip_bytes" in result:
             said.append(f"asked for gzip, {result['gzip_bytes']:,} bytes (encoding {result['gzip_encoding']});")
-        if result["wrk_cores"] is not None:
-            said.append(f"wrk itself took up to {result['wrk_cores']:.2f} cores.")
+        if result["cores"]:
+            said.append(
+                "cores taken by wrk itself up to {wrk:.2f}, by other work {others:.2f}.".format(**result["cores"])
+            )
         yield "- " + " ".join(said)
         for part, reason in result["failed"].items():
             yield f"- {result['essays']:,} essays: **{part} could not be measured**: {reason.splitlines()[-1]}"

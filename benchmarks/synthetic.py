@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import EditionError
-from recommender.edition import build_lock, check_edition, current_id, new_folder, publish, write_lists
+from recommender.edition import build_lock, check_edition, current_id, new_folder, open_current, publish, write_lists
 from recommender.list_store import EssayLists
 from recommender.ranking import SKETCH_BITS, Candidate, Item, Place
 from recommender.signals import COUNTS, SIGNALS, TEXT_SIGNALS
+from service.ready import answers_of, prepare
+from service.settings import Settings
 
 CANDIDATES = 50
 CATEGORIES = tuple(
@@ -83,7 +85,8 @@ def publish_synthetic(home: Path, essays: int, seed: int = 0) -> str:
 
 
 def make_ready(home: Path) -> None:
-    """Have the service's answers prepared, where the offline job does so after publishing; what is there stays."""
+    """Write the service's ready answers, as `related build` does before it publishes; what is there stays."""
+    prepare(home, answers_of(Settings(home), open_current(home)))
 
 
 def essay_id(number: int) -> str:

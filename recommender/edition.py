@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -152,6 +152,10 @@ class Edition:
         return UnknownEssay(f"no essay {asked!r} in edition {self.id}: see `related export` for its ids")
 
 
+Prepare = Callable[[Edition], object]
+"""What is done with an edition before it is shown."""
+
+
 def open_current(home: Path) -> Edition:
     """The published edition. Raises NoEdition, or EditionError when it is damaged."""
     return open_edition(home, current_id(home))
@@ -262,10 +266,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def publish(home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = KEEP) -> str:
+def publish(
+    home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = KEEP, prepare: Prepare | None = None
+) -> str:
     """Seal the folder as an edition, make it the current one, drop the oldest; returns its id.
 
     An older edition with the same content is dropped too: rolling back to it would change nothing.
+    prepare: called with the edition before it becomes the current one; when that fails, it never does.
     """
     files = {path.name: (path.stat().st_size, _sha256(path)) for path in sorted(folder.iterdir())}
     content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
@@ -278,7 +285,13 @@ def publish(home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = K
         _flush(path)
     final = home / "editions" / ident
     folder.rename(final)
-    check_edition(final)
+    try:
+        check_edition(final)
+        if prepare:
+            prepare(open_edition(home, ident))
+    except BaseException:
+        shutil.rmtree(final)
+        raise
     make_current(home, ident)
     _prune(home, ident, content, keep)
     return ident
@@ -308,8 +321,11 @@ def list_editions(home: Path) -> list[EditionSummary]:
     return [_summary(folder, folder.name == current) for folder in reversed(_folders(home))]
 
 
-def roll_back(home: Path, ident: str | None = None) -> str:
-    """Publish an earlier edition: the one named, else the newest intact one before the current; returns its id."""
+def roll_back(home: Path, ident: str | None = None, prepare: Prepare | None = None) -> str:
+    """Publish an earlier edition: the one named, else the newest intact one before the current; returns its id.
+
+    prepare: called with the edition before it becomes the current one.
+    """
     if ident is None:
         try:
             current = current_id(home)
@@ -319,8 +335,10 @@ def roll_back(home: Path, ident: str | None = None) -> str:
         if not older:
             raise EditionError(f"there is no earlier intact edition in {home}: run `related build`")
         ident = older[0].id
-    open_edition(home, ident)
-    check_edition(home / "editions" / ident)
+    edition = open_edition(home, ident)
+    check_edition(edition.folder)
+    if prepare:
+        prepare(edition)
     make_current(home, ident)
     return ident
 

@@ -27,8 +27,8 @@ from corpus.sources import PageOptions, list_pages, read_pages
 from embeddings.encoder import Encoder
 from recommender import edition as editions
 from recommender.build_report import BuildReport, Pages
-from recommender.edition import Edition
-from recommender.ranking import Item
+from recommender.edition import Edition, Prepare
+from recommender.ranking import Item, Rules
 from recommender.watch import Unwatched, Watch
 
 _PACKAGES = (
@@ -56,10 +56,16 @@ def read_sources(sources: Sequence[Path], options: PageOptions, watch: Watch) ->
 
 
 def build(
-    sources: Sequence[Path], home: Path, encoder: Encoder, options: BuildOptions, watch: Watch | None = None
+    sources: Sequence[Path],
+    home: Path,
+    encoder: Encoder,
+    options: BuildOptions,
+    watch: Watch | None = None,
+    prepare: Prepare | None = None,
 ) -> BuildReport:
     """Read the sources, find every essay's related articles, publish them as a new edition.
 
+    prepare: called with the edition before it becomes the current one.
     Raises SourceNotFound, BuildInProgress, EncoderError, and RelatedArticlesError when no page became an essay.
     """
     watch = watch or Unwatched()
@@ -71,7 +77,7 @@ def build(
             raise RelatedArticlesError(_no_essays(pages))
         with clock.stage("match"):
             catalogue = build_catalogue(pages.essays)
-        return _Build(home, pages, catalogue, encoder, options, watch, clock).run()
+        return _Build(home, pages, catalogue, encoder, options, watch, clock, prepare).run()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,7 @@ class _Build:
     options: BuildOptions
     watch: Watch
     clock: "_Clock"
+    prepare: Prepare | None
 
     def run(self) -> BuildReport:
         """Publish the last edition's files again when nothing has changed, else make new ones."""
@@ -145,7 +152,7 @@ class _Build:
             "seconds": self.clock.seconds,
         }
         before = _lists_of(last) if last else None
-        ident = editions.publish(self.home, folder, described, self.options.keep_editions)
+        ident = editions.publish(self.home, folder, described, self.options.keep_editions, self.prepare)
         after = _lists_of(editions.open_edition(self.home, ident))
         return BuildReport(
             edition=ident,
@@ -215,7 +222,8 @@ def _counts(catalogue: Catalogue, items: Mapping[str, Item]) -> dict[str, int]:
 
 
 def _lists_of(edition: Edition) -> dict[str, list[str]]:
-    return {ident: [r.target for r in edition.related(ident).recommendations] for ident in edition.essay_ids()}
+    rules = Rules()
+    return {i: [place.target for place in edition.recommend(edition.find(i), rules)] for i in edition.essay_ids()}
 
 
 def _differing(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> int:

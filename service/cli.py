@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,11 +138,13 @@ def build(
     """Run the offline job: read pages, find every essay's related articles, publish them as an edition."""
     from embeddings.sentence import SentenceEncoder
     from recommender.job import build as run_job
+    from service.changes import make_ready
     from service.console import Bars, print_build
 
     settings = _settings(home, model=model)
     with Bars(quiet) as bars:
-        report = run_job(sources, home, SentenceEncoder(settings.model), settings.build_options(), bars)
+        encoder, options = SentenceEncoder(settings.model), settings.build_options()
+        report = run_job(sources, home, encoder, options, bars, partial(make_ready, settings, watch=bars))
     print_build(report, to_stderr=as_json)
     if as_json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
@@ -282,10 +285,29 @@ def evaluate(
 
 
 @app.command()
-def editions(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
-    """List the editions, newest first; a damaged one says what is wrong."""
+def editions(
+    home: Home = DEFAULT_HOME,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Instead: the ids of the pages whose answer the current edition changed."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the editions, newest first; a damaged one says what is wrong.
+
+    After a build or a rollback, tell a cache before the service what to forget: [bold]related editions --changed[/bold]
+    """
     from dataclasses import asdict
 
+    if changed:
+        from service.changes import read_changes
+
+        changes = read_changes(_settings(home))
+        if as_json:
+            print(json.dumps(asdict(changes), ensure_ascii=False))
+        for page in () if as_json else changes.pages:
+            print(page.id)
+        return
     from recommender.edition import list_editions
     from service.console import print_editions
 
@@ -305,8 +327,9 @@ def rollback(
 ) -> None:
     """Step back to an earlier edition. A running service follows within a second."""
     from recommender.edition import roll_back
+    from service.changes import make_ready
 
-    print(f"{roll_back(home, edition)} is current")
+    print(f"{roll_back(home, edition, partial(make_ready, _settings(home)))} is current")
 
 
 @app.command()

@@ -29,17 +29,17 @@ LoadReader = Callable[[Edition], Reader]
 
 
 class DraftDesk:
-    """Takes drafts from the event loop, one after the other. Its methods belong to the loop, and so do its counts.
+    """Takes drafts from the event loop, one after the other. No thread runs before the first one.
 
     load      None: drafts are not answered here
     waiting   so many may wait while one is read; one more is refused
     seconds   after that a draft is given up; if it is not begun it is never read
 
-    answered, refused, timed_out, failed count drafts since the start. No thread runs before the first draft.
+    answered, failed, refused, timed_out count drafts since the start.
     """
 
     def __init__(self, load: LoadReader | None, waiting: int, seconds: float) -> None:
-        self.answered = self.refused = self.timed_out = self.failed = 0
+        self.answered = self.failed = self.refused = self.timed_out = 0
         self._load, self._most_waiting, self._seconds = load, waiting, seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drafts")
         self._jobs: list[Future[Ranking]] = []
@@ -59,14 +59,15 @@ class DraftDesk:
 
     @property
     def waiting(self) -> int:
-        """How many drafts wait while another is read."""
-        return max(0, self._unfinished() - 1)
+        """How many drafts wait while one is read. One that was given up while it is read keeps them waiting, too."""
+        return max(0, sum(not job.done() for job in self._jobs) - 1)
 
     async def suggest(self, text: str, title: str | None, edition: Edition, rules: Rules) -> Ranking:
         """The list for a draft in plain text. Raises DraftsOff, DraftsBusy, and what the reader raises."""
         if self._load is None:
             raise DraftsOff("this service answers no drafts: start it with `related serve --drafts`")
-        if self._closed or self._unfinished() > self._most_waiting:
+        self._jobs = [job for job in self._jobs if not job.done()]
+        if self._closed or len(self._jobs) > self._most_waiting:
             self.refused += 1
             raise DraftsBusy("as many drafts as may are waiting already: ask again in a while")
         job = self._thread.submit(self._read, self._load, text, title, edition, rules)
@@ -100,11 +101,6 @@ class DraftDesk:
         except Exception:
             self.failed += 1
             raise
-
-    def _unfinished(self) -> int:
-        """How many are read or wait. One that was given up while it was read still keeps the thread."""
-        self._jobs = [job for job in self._jobs if not job.done()]
-        return len(self._jobs)
 
     def _read(self, load: LoadReader, text: str, title: str | None, edition: Edition, rules: Rules) -> Ranking:
         """In the desk's thread."""

@@ -6,6 +6,7 @@ article or no edition, it leaves to that route. The framework's typed layer cost
 benchmarks/results/serving.md.
 """
 
+import logging
 from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +20,7 @@ from service.replies import Reply, reads_gzip
 from service.schemas import RelatedQuery
 
 _BEFORE, _AFTER = "/v1/articles/", "/related"
+_log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "HEAD"})
 _LONGEST_QUERY = 2000
 """A longer one is rare, and not worth to be kept."""
@@ -54,12 +56,11 @@ class FastPath:
     def _reply(self, scope: Scope) -> Reply | None:
         """The reply, or None for what the framework must answer."""
         path: str = scope["path"]
-        if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
+        if not (path.startswith(_BEFORE) and path.endswith(_AFTER)) or scope.get("root_path"):
             return None
         raw: bytes = scope["query_string"]
         asked = PLAIN if not raw else read_query(raw, RelatedQuery) if len(raw) < _LONGEST_QUERY else None
-        replies = self._live.view().replies
-        if asked is None or replies is None or scope.get("root_path"):
+        if asked is None:
             return None
         known = accepted = b""
         for name, value in scope["headers"]:
@@ -68,8 +69,11 @@ class FastPath:
             elif name == b"accept-encoding":
                 accepted = value
         try:
-            return replies.json(_ident(path), asked, known, reads_gzip(accepted))
+            return self._live.replies().json(_ident(path), asked, known, reads_gzip(accepted))
         except RelatedArticlesError:
+            return None
+        except Exception:  # of which the framework tells the client
+            _log.exception("the fast path failed")
             return None
 
 

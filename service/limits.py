@@ -36,7 +36,8 @@ class Refusal:
 
 def refusal(scope: Scope, max_body_bytes: int) -> Refusal | None:
     """What the request's head has against it; None when nothing."""
-    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) >= MAX_TARGET_BYTES:
+    query = scope["query_string"]
+    if len(scope.get("raw_path") or scope["path"]) + len(query) + bool(query) > MAX_TARGET_BYTES:
         return Refusal(
             HTTPStatus.REQUEST_URI_TOO_LONG, f"the path and the query have more than {MAX_TARGET_BYTES:,} bytes"
         )

@@ -41,7 +41,7 @@ CREATE TABLE pages (id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLO
 WITHOUT ROWID;
 """
 _TABLES = ("plain", "gzipped")
-_NOTHING = RelatedResponse.model_fields.keys() - {"article", "items"}
+_OF_THE_EDITION = {"edition", "recommendation_id"}
 _log = logging.getLogger(__name__)
 
 
@@ -167,8 +167,10 @@ def _page(response: RelatedResponse) -> Page:
         article.id,
         article.url,
         _digest("\n".join(card.id for card in response.items)),
-        _digest(response.model_dump_json(exclude={"items": {"__all__": unsaid}, **dict.fromkeys(_NOTHING, True)})),
-        _digest(response.model_dump_json(exclude=set(_NOTHING))),
+        _digest(
+            response.model_dump_json(exclude={"items": {"__all__": unsaid}, **dict.fromkeys(_OF_THE_EDITION, True)})
+        ),
+        _digest(response.model_dump_json(exclude=_OF_THE_EDITION)),
     )
 
 
@@ -178,8 +180,9 @@ def _digest(text: str) -> bytes:
 
 def _drop_old(home: Path) -> None:
     kept = set(edition_ids(home))
-    for path in (home / FOLDER).glob("*.sqlite3"):
-        if path.name.rpartition("-")[0] not in kept:
+    for path in (home / FOLDER).iterdir():
+        edition = path.stem.removeprefix("changed-") if path.suffix == ".jsonl" else path.stem.rpartition("-")[0]
+        if path.suffix in (".jsonl", ".sqlite3") and edition not in kept:
             path.unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -235,6 +236,12 @@ class _Body(RelatedQuery):
     """What all bodies share: the parameters of a list, with nothing unknown and nothing converted."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """To JSON 6.0 is a whole number, as 6 is."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class DraftRequest(_Body):

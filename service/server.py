@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess, multiprocess
 
@@ -31,6 +30,7 @@ LINGER_SECONDS = 0.25
 REQUEST_SECONDS = 20.0
 """A request that is not there in full after this is given up."""
 START_SECONDS = 60.0
+"""All workers must answer by then, or the service ends."""
 MAX_HEAD_BYTES = 65_536
 """Of a request line and headers, as far as they have come without an end."""
 
@@ -207,17 +207,20 @@ class Supervisor(Multiprocess):
 
     def __init__(self, config: uvicorn.Config, greeting: str) -> None:
         super().__init__(config, sockets=[])
-        self._greeting = greeting
+        self._greeting, self._could_start = greeting, False
         multiprocess.Process = Worker  # type: ignore[misc]  # there is no other place to name it
 
     def init_processes(self) -> None:
         super().init_processes()
-        if all(process.wait_until_ready(START_SECONDS) for process in self.processes):
+        self._could_start = all(process.wait_until_ready(START_SECONDS) for process in self.processes)
+        if self._could_start:
             _greet(self._greeting)
+        else:  # it would fail again and again
+            self.should_exit.set()
 
     def run(self) -> None:
         super().run()
-        if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
+        if not self._could_start:
             raise RelatedArticlesError("a worker could not start: what it says stands above")
 
 

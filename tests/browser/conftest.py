@@ -86,11 +86,21 @@ def service(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     command = [*RELATED, "serve", "--home", str(home), "--port", "0"]
     environment = os.environ | {"RELATED_CORS_ORIGINS": site.address}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        site.service = process.stderr.readline().split(" at ")[1].split()[0]
+        site.service = address_of(process)
         yield site.service
         process.terminate()
         process.communicate(timeout=30)
+
+
+def address_of(process: "subprocess.Popen[str]") -> str:
+    """Where a service that was just started says it is."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if " at http://" in line:
+            return line.split(" at ")[1].split()[0]
+    raise AssertionError(f"the service did not start: {said}")
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +118,14 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def page(chromium: Any, service: str) -> Iterator[Any]:
-    """A new tab that notes layout shifts, the element's events, and what the console complains of."""
+    """A new tab that counts running fetches, and notes layout shifts, the element's events and the console's errors."""
     context = chromium.new_context(viewport={"width": 900, "height": 1400}, locale="en-GB")
     context.add_init_script("""
         window.shifts = [];
         window.told = [];
+        window.waiting = 0;
+        const ask = window.fetch;
+        window.fetch = (...what) => (window.waiting++, ask(...what).finally(() => window.waiting--));
         new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value)))
           .observe({ type: "layout-shift", buffered: true });
         for (const what of ["shown", "click"])

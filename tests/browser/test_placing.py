@@ -19,8 +19,14 @@ def put(site: Site, way: str, article: str = "bread", inside: str = "") -> str:
 
 
 def open_page(page: Any, address: str) -> None:
-    """Open it and wait until nothing more is loaded and drawn."""
-    page.goto(address, wait_until="networkidle")
+    """Open it, and wait for all that it shows."""
+    page.goto(address)
+    settle(page)
+
+
+def settle(page: Any) -> None:
+    """Wait until nothing is fetched any more, and what came is drawn."""
+    page.wait_for_function("() => window.waiting === 0")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -33,7 +39,6 @@ def height(page: Any) -> float:
     return float(page.evaluate("() => document.body.getBoundingClientRect().height"))
 
 
-@pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("way", ["element", "fragment"])
 def test_the_cards_are_shown_under_a_policy_without_inline_code(page: Any, site: Site, way: str) -> None:
     open_page(page, put(site, way))
@@ -47,7 +52,6 @@ def test_the_cards_are_shown_under_a_policy_without_inline_code(page: Any, site:
     assert page.complaints == []
 
 
-@pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("way", ["element", "fragment"])
 def test_every_link_is_reached_by_keyboard_in_order_with_a_visible_focus(page: Any, site: Site, way: str) -> None:
     open_page(page, put(site, way))
@@ -64,7 +68,6 @@ def test_every_link_is_reached_by_keyboard_in_order_with_a_visible_focus(page: A
     assert reached == ["/", "/share/post", "/share/mail", *(href for href, _ in LINKS), "/imprint"]
 
 
-@pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("way", ["element", "fragment"])
 def test_axe_finds_nothing_serious(page: Any, site: Site, way: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
@@ -77,7 +80,6 @@ def test_axe_finds_nothing_serious(page: Any, site: Site, way: str) -> None:
     assert any("related-" in target or "salt" in target for target in looked_at)
 
 
-@pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("way", ["element", "fragment"])
 @pytest.mark.parametrize("article", ["salt", "nobody"])
 def test_an_empty_list_and_an_unknown_article_take_no_room(page: Any, site: Site, way: str, article: str) -> None:
@@ -92,11 +94,9 @@ def test_an_empty_list_and_an_unknown_article_take_no_room(page: Any, site: Site
 
 
 @pytest.mark.parametrize("gap", ["body { display: grid; gap: 50px }", "related-articles { padding: 9px }"])
-def test_an_empty_element_takes_no_room_in_a_grid_or_with_padding(
-    page: Any, site: Site, service: str, gap: str
-) -> None:
+def test_an_empty_element_takes_no_room_in_a_grid_or_with_padding(page: Any, site: Site, gap: str) -> None:
     address = site.put_element('article="salt"')
-    page.goto(address, wait_until="networkidle")
+    open_page(page, address)
     page.evaluate("(css) => document.adoptedStyleSheets.push(new CSSStyleSheet()) && "
                   "document.adoptedStyleSheets[0].replaceSync(css)", gap)  # fmt: skip
     with_element = height(page)
@@ -106,7 +106,7 @@ def test_an_empty_element_takes_no_room_in_a_grid_or_with_padding(
     assert height(page) == with_element
 
 
-def test_a_service_that_is_down_leaves_the_page_as_it_was(page: Any, site: Site, service: str) -> None:
+def test_a_service_that_is_down_leaves_the_page_as_it_was(page: Any, site: Site) -> None:
     open_page(page, site.put(""))
     bare = height(page)
 
@@ -119,9 +119,7 @@ def test_a_service_that_is_down_leaves_the_page_as_it_was(page: Any, site: Site,
 
 
 @pytest.mark.parametrize("answer", [{"abort": True}, {"status": 500}, {"status": 404}, {"status": 503, "body": "<p>"}])
-def test_what_the_page_itself_put_there_stays_when_no_list_comes(
-    page: Any, site: Site, service: str, answer: dict[str, Any]
-) -> None:
+def test_what_the_page_itself_put_there_stays_when_no_list_comes(page: Any, site: Site, answer: dict[str, Any]) -> None:
     page.route("**/v1/**", lambda route: route.abort() if "abort" in answer else route.fulfill(**answer))
 
     open_page(page, put(site, "element", inside='<a href="/all">All essays</a>'))
@@ -131,14 +129,12 @@ def test_what_the_page_itself_put_there_stays_when_no_list_comes(
     assert page.evaluate("() => window.told") == []
 
 
-@pytest.mark.usefixtures("service")
 def test_the_list_takes_the_place_of_what_the_page_put_there(page: Any, site: Site) -> None:
     open_page(page, put(site, "element", inside='<a href="/all">All essays</a>'))
 
     assert page.locator("related-articles a").all_inner_texts() == ["Salt", "Rye"]
 
 
-@pytest.mark.usefixtures("service")
 def test_an_answer_that_is_no_list_is_not_put_into_the_page(page: Any, site: Site) -> None:
     page.route("**/v1/**", lambda route: route.fulfill(
         body="<h1>Log in</h1><img src=x onerror=window.ran=1>", content_type="text/html",
@@ -162,14 +158,12 @@ def test_an_answer_that_is_no_list_is_not_put_into_the_page(page: Any, site: Sit
         ('article="bread" url="https://example.org/salt"', ["Salt", "Rye"]),
     ],
 )
-@pytest.mark.usefixtures("service")
 def test_what_the_element_says_is_asked_for(page: Any, site: Site, attributes: str, names: list[str | None]) -> None:
     open_page(page, site.put_element(attributes))
 
     assert [name for _, name in links(page)] == [name for name in names if name]
 
 
-@pytest.mark.usefixtures("service")
 def test_the_script_may_come_from_elsewhere_than_the_list(page: Any, site: Site) -> None:
     script = httpx.get(f"{site.service}/related.js").text
     page.route("**/elsewhere/related.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
@@ -183,7 +177,6 @@ def test_the_script_may_come_from_elsewhere_than_the_list(page: Any, site: Site)
     assert [url for url in asked if "/v1/" in url] == [site.service + BREAD] * 2
 
 
-@pytest.mark.usefixtures("service")
 def test_impressions_and_clicks_are_told_with_the_name_of_the_list(page: Any, site: Site) -> None:
     page.route("https://example.org/**", lambda route: route.fulfill(body="there"))
     name = httpx.get(f"{site.service}/v1/articles/bread/related").json()["recommendation_id"]
@@ -204,7 +197,6 @@ def test_impressions_and_clicks_are_told_with_the_name_of_the_list(page: Any, si
     ]
 
 
-@pytest.mark.usefixtures("service")
 def test_another_article_in_the_same_element_is_another_list(page: Any, site: Site) -> None:
     open_page(page, put(site, "element"))
 
@@ -213,5 +205,5 @@ def test_another_article_in_the_same_element_is_another_list(page: Any, site: Si
     assert [name for _, name in links(page)] == ["Rye"]
 
     page.evaluate("() => document.querySelector('related-articles').setAttribute('article', 'nobody')")
-    page.wait_for_load_state("networkidle")
+    settle(page)
     assert links(page) == []

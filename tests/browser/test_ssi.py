@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.browser.conftest import RELATED, ROOT
+from tests.browser.conftest import RELATED, ROOT, address_of
 from tests.service.editions import publish_edition
 
 PLACING = (ROOT / "docs" / "placing.md").read_text(encoding="utf-8")
@@ -60,9 +60,7 @@ def cached(tmp_path: Path) -> Iterator[Cached]:
     with subprocess.Popen(
         [*RELATED, "serve", "--home", str(home), "--port", "0"], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as service:
-        assert service.stderr is not None
-        at = service.stderr.readline().split(" at http://")[1].split()[0]
-        write_site(tmp_path, block("nginx"), at, port)
+        write_site(tmp_path, block("nginx"), address_of(service).removeprefix("http://"), port)
         with subprocess.Popen(
             [nginx, "-p", str(tmp_path), "-e", "error.log", "-c", str(tmp_path / "nginx.conf")], cwd=tmp_path
         ) as server:

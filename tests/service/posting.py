@@ -11,12 +11,9 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from service.app import create_app
-from service.drafts import DraftDesk
 from service.keys import digest
-from service.limits import Limits
 from service.problems import MEDIA_TYPE
 from service.settings import Settings
-from service.suggestions import router
 
 KEY = "a-key-that-nobody-guesses"
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
@@ -24,12 +21,7 @@ WITH_KEY = {"Authorization": f"Bearer {KEY}"}
 
 def app_of(home: Path, **settings: Any) -> FastAPI:
     """The service as create_app() makes it, knowing KEY unless the settings say otherwise."""
-    app = create_app(Settings(home=home, **{"api_keys": (digest("another"), digest(KEY)), **settings}))
-    if not hasattr(app.state, "drafts"):
-        app.state.drafts = DraftDesk.of(app.state.settings)
-        app.include_router(router)
-        app.add_middleware(Limits, max_body_bytes=app.state.settings.max_body_bytes)
-    return app
+    return create_app(Settings(home=home, **{"api_keys": (digest("another"), digest(KEY)), **settings}))
 
 
 @contextmanager
@@ -37,7 +29,6 @@ def client_of(app: FastAPI) -> Iterator[TestClient]:
     """A client that sends the key, and gets the answer that a failure is turned into."""
     with TestClient(app, raise_server_exceptions=False, headers=WITH_KEY) as client:
         yield client
-    app.state.drafts.close()
 
 
 def is_problem(response: Response, status: int, title: str) -> dict[str, Any]:

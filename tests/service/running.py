@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -69,9 +69,9 @@ def running(home: Path, *, workers: int = 1, port: int = 0, **environment: str) 
             greeted = Event()
             reader = Thread(target=_listen, args=(process, said, greeted), daemon=True)
             reader.start()
-            assert greeted.wait(START_SECONDS), said
-            where = re.search(r"http://([\d.]+):(\d+)", said[-1])
-            assert where, said
+            assert greeted.wait(START_SECONDS), said[-5:]
+            where = re.search(r"^serving .* at http://([\d.]+):(\d+)", "\n".join(said), re.MULTILINE)
+            assert where, said[-5:]
             yield RunningServer(process, where[1], int(where[2]), said)
         finally:
             with suppress(ProcessLookupError):
@@ -110,12 +110,14 @@ def _target(link: Path) -> str:
 class Client:
     """Asks again and again until told to stop, or until no connection can be had any more.
 
-    answered: how many whole answers it got. dropped: what went wrong after a connection stood. port: its own.
+    paths: in turn. keep: whether it keeps its connection. judge: says what is wrong with the body of an answer.
+    answered: how many right answers it got. dropped: what went wrong after a connection stood. port: its own.
     """
 
     server: RunningServer
-    path: str = BREAD
+    paths: Sequence[str] = (BREAD,)
     keep: bool = True
+    judge: Callable[[bytes], str | None] = lambda body: None
     answered: int = 0
     dropped: list[str] = field(default_factory=list)
     port: int | None = None
@@ -169,17 +171,18 @@ class Client:
     def _ask(self) -> None:
         assert self._connection is not None
         try:
-            self._connection.request("GET", self.path)
+            self._connection.request("GET", self.paths[(self.answered + len(self.dropped)) % len(self.paths)])
             answer = self._connection.getresponse()
-            answer.read()
+            body = answer.read()
         except Exception as error:  # whatever it is, the answer is not there
             self.dropped.append(f"{self.port}: {error!r}")
             self._close()
             return
-        if answer.status == 200:
+        fault = f"{answer.status}: {body!r}" if answer.status != 200 else self.judge(body)
+        if fault is None:
             self.answered += 1
         else:
-            self.dropped.append(f"{self.port}: {answer.status}")
+            self.dropped.append(f"{self.port}: {fault}")
         if answer.will_close or not self.keep:
             self._close()
 

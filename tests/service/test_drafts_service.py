@@ -75,6 +75,11 @@ def desk_of(reader: Reader, waiting: int = 2, seconds: float = A_WHILE) -> Draft
     return DraftDesk(lambda edition: reader, waiting, seconds)
 
 
+def counts(desk: DraftDesk) -> tuple[int, int, int]:
+    """How many wait, were refused, and were given up."""
+    return desk.waiting, desk.refused, desk.timed_out
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what another thread is about to do."""
     async with asyncio.timeout(A_WHILE):
@@ -97,7 +102,7 @@ def test_drafts_are_read_in_order_in_one_thread_that_is_not_the_loops() -> None:
     assert reader.read == ["one", "two", "three"]
     assert len(reader.threads) == 1
     assert threading.get_ident() not in reader.threads
-    assert (desk.answered, desk.waiting, desk.refused, desk.timed_out, desk.failed) == (3, 0, 0, 0, 0)
+    assert (desk.answered, desk.failed, counts(desk)) == (3, 0, (0, 0, 0))
 
 
 def test_the_loop_goes_on_while_a_draft_is_read() -> None:
@@ -150,7 +155,7 @@ def test_one_more_than_may_wait_is_refused() -> None:
         await until(reader.reading.is_set)
         others = [asyncio.ensure_future(ask(desk, text)) for text in ("two", "three", "four")]
         await until(lambda: others[2].done())
-        assert (desk.waiting, desk.refused) == (2, 1)
+        assert counts(desk) == (2, 1, 0)
         reader.go_on.set()
         return await asyncio.gather(first, *others, return_exceptions=True)
 
@@ -160,7 +165,7 @@ def test_one_more_than_may_wait_is_refused() -> None:
     assert answered == [NOTHING] * 3
     assert isinstance(refused, DraftsBusy)
     assert reader.read == ["wait", "two", "three"]
-    assert (desk.answered, desk.waiting) == (3, 0)
+    assert (desk.answered, counts(desk)) == (3, (0, 1, 0))
 
 
 def test_a_draft_that_waits_too_long_is_given_up_and_never_read() -> None:
@@ -171,7 +176,7 @@ def test_a_draft_that_waits_too_long_is_given_up_and_never_read() -> None:
         await until(reader.reading.is_set)
         second = asyncio.ensure_future(ask(desk, "two"))
         found = await asyncio.gather(first, second, return_exceptions=True)
-        assert desk.timed_out == 2
+        assert counts(desk) == (0, 0, 2)
         reader.go_on.set()
         desk._seconds = A_WHILE
         found.append(await ask(desk, "three"))

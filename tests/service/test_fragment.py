@@ -17,6 +17,7 @@ from service.app import create_app
 from service.fragment import FragmentByUrlQuery, FragmentQuery, render_fragment, router
 from service.schemas import ArticleName, Card, EditionName, RelatedByUrlQuery, RelatedQuery, RelatedResponse
 from service.settings import Settings
+from service.variants import Variant
 from tests.service.editions import ODD_IDS, Clock, publish_edition, publish_other_edition
 
 BREAD = "/v1/articles/bread/related.html"
@@ -38,12 +39,13 @@ def card(ident: str = "rye", url: str | None = "/rye", title: str | None = "Rye"
     )
 
 
-def fragment(*cards: Card) -> str:
+def fragment(*cards: Card, variant: Variant | None = None) -> str:
     return render_fragment(
         RelatedResponse(
             article=ArticleName(id="bread", url=None, title=None),
             edition=EditionName(id="20261101T120000Z-0", built_at=datetime(2026, 11, 1, tzinfo=UTC)),
             recommendation_id="abc123",
+            variant=variant,
             items=list(cards),
         )
     )
@@ -71,6 +73,11 @@ def test_the_whole_fragment_is_as_designed() -> None:
 
 def test_nothing_to_show_is_an_empty_fragment() -> None:
     assert fragment() == ""
+
+
+def test_the_variant_of_an_ab_test_is_named_where_there_is_one() -> None:
+    assert html.fromstring(fragment(card(), variant="curated")).get("data-variant") == "curated"
+    assert html.fromstring(fragment(card())).get("data-variant") is None
 
 
 @pytest.mark.parametrize(

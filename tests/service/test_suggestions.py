@@ -89,6 +89,7 @@ def test_a_negative_lowers_what_it_would_list(client: TestClient) -> None:
 def test_twelve_are_shown_unless_the_request_says_otherwise(client: TestClient) -> None:
     assert len(ids(post(client, positive=["rye", "sundial"], include=["unlinked"]))) == 10
     assert len(ids(post(client, positive=["rye"], limit=3))) == 3
+    assert len(ids(post(client, positive=["rye"], limit=3.0))) == 3  # JSON knows no difference
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ EITHER = ("", "Input should be an object with either `text` or `positive`")
     [
         ({}, [EITHER]),
         ([], [EITHER]),
-        (None, [EITHER]),
+        ("text", [EITHER]),
         ({"negative": ["rye"]}, [EITHER]),
         ({"text": "A draft.", "positive": ["rye"]}, [EITHER]),
         ({"positive": []}, [("positive", "List should have at least 1 item after validation, not 0")]),
@@ -182,6 +183,8 @@ EITHER = ("", "Input should be an object with either `text` or `positive`")
         ({"text": "A draft.", "negative": ["rye"]}, [("negative", "Extra inputs are not permitted")]),
         ({"positive": ["rye"], "limt": 5}, [("limt", "Extra inputs are not permitted")]),
         ({"positive": ["rye"], "limit": 51}, [("limit", "Input should be less than or equal to 50")]),
+        ({"positive": ["rye"], "limit": 5.5}, [("limit", "Input should be a valid integer")]),
+        ({"positive": ["rye"], "limit": True}, [("limit", "Input should be a valid integer")]),
         ({"positive": ["rye"], "limit": "5"}, [("limit", "Input should be a valid integer")]),
         ({"positive": ["rye"], "published_after": 5}, [("published_after", "Input should be a valid date")]),
         (

@@ -375,7 +375,10 @@ def test_without_an_edition_the_website_is_told_to_come_back(tmp_path: Path) -> 
 def test_an_answer_may_be_cached(client: TestClient) -> None:
     headers = client.get(BREAD).headers
 
-    assert headers["cache-control"] == "public, max-age=60, s-maxage=300, stale-while-revalidate=3600, stale-if-error=86400"
+    assert (
+        headers["cache-control"]
+        == "public, max-age=60, s-maxage=300, stale-while-revalidate=3600, stale-if-error=86400"
+    )
     assert headers["etag"].startswith('"')
     assert headers["etag"].endswith('"')
     assert headers["x-content-type-options"] == "nosniff"

@@ -223,7 +223,8 @@ def _counts(catalogue: Catalogue, items: Mapping[str, Item]) -> dict[str, int]:
 
 def _lists_of(edition: Edition) -> dict[str, list[str]]:
     rules = Rules()
-    return {i: [place.target for place in edition.recommend(edition.find(i), rules)] for i in edition.essay_ids()}
+    lists = ((ident, edition.recommend(edition.find(ident), rules)) for ident in edition.essay_ids())
+    return {ident: [place.target for place, _ in found] for ident, found in lists}
 
 
 def _differing(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> int:

@@ -4,10 +4,11 @@
     categories  the categories of all items, by number
     lists       each essay's curated list, candidates and unmatched blurbs, a row an essay, in the order given
 
+    signals     the signals that are named as reasons, by number
+
 A row of `lists` holds its three groups one after the other, as columns, so that a filter can look at a column before
-anything is made of it: targets (a JSON list of ids), numbers (int32, little-endian, shape (columns, entries); see
-_COLUMNS) and reasons (a line an entry, JSON). It repeats what rank() must know of the targets, so that one row is
-enough to rank an essay.
+anything is made of it: targets (a JSON list of ids) and numbers (int32, little-endian, shape (columns, entries); see
+_COLUMNS). It repeats what rank() must know of the targets, so that one row is enough to rank an essay.
 """
 
 import json
@@ -18,9 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from recommender.ranking import SKETCH_BITS, Candidate, Item, ItemKind, Place, Profile, Rules
 
@@ -30,18 +32,26 @@ CREATE TABLE items (
     category TEXT, published TEXT, twins TEXT, sketch BLOB, address TEXT
 );
 CREATE TABLE categories (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE signals (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE lists (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, list_length INTEGER NOT NULL, curated INTEGER NOT NULL,
     candidates INTEGER NOT NULL, unlinked INTEGER NOT NULL, targets TEXT NOT NULL, numbers BLOB NOT NULL,
-    twins TEXT NOT NULL, reasons TEXT NOT NULL
+    twins TEXT NOT NULL
 );
 """
 _ITEM = "id, kind, title, standfirst, url, category, published, twins, sketch"
-_ROW = "list_length, curated, candidates, unlinked, targets, numbers, twins, reasons"
-_COLUMNS = ("editors", "meaning", "category", "published", "kind", "place")
-"""Scores in millionths; the number of the category, or 0; the proleptic ordinal of the date, or 0; the place of kind
-and place in their types."""
+_ROW = "list_length, curated, candidates, unlinked, targets, numbers, twins"
+_COLUMNS = ("item", "editors", "meaning", "category", "published", "kind", "place")
+"""The item's number; scores in millionths; the number of the category, or 0; the proleptic ordinal of the date, or 0;
+the places of kind and place in their types. After these come two columns for each reason: the signal's number, or 0,
+and its value in thousandths."""
 _MILLION = 1_000_000
+_THOUSAND = 1_000
+_LARGEST = 2**31 - 1
+_CACHE = 8_000
+"""KB of pages that SQLite keeps: the indices of some 100,000 essays."""
+_MAPPED = 48_000_000
+"""So many bytes from the file's beginning, where the items are, are read as memory."""
 _KINDS: tuple[ItemKind, ...] = get_args(ItemKind)
 _PLACES: tuple[Place, ...] = get_args(Place)
 _BLURB = _KINDS.index("blurb")
@@ -73,10 +83,13 @@ def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) 
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         facts = _Facts()
-        db.executemany(f"INSERT INTO items ({_ITEM}, address) VALUES (?,?,?,?,?,?,?,?,?,?)", facts.note(items))  # noqa: S608
-        db.executemany("INSERT INTO categories (number, name) VALUES (?,?)", facts.numbered_categories())
+        db.executemany(
+            f"INSERT INTO items (number, {_ITEM}, address) VALUES (?,?,?,?,?,?,?,?,?,?,?)", facts.note(items)
+        )  # noqa: S608
+        db.executemany("INSERT INTO categories (name, number) VALUES (?,?)", facts.categories.items())
         rows = (_list_row(entry, facts) for entry in lists)
-        db.executemany(f"INSERT INTO lists (id, {_ROW}) VALUES (?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        db.executemany(f"INSERT INTO lists (id, {_ROW}) VALUES (?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        db.executemany("INSERT INTO signals (name, number) VALUES (?,?)", facts.signals.items())
         db.execute("CREATE INDEX addresses ON items (address) WHERE address IS NOT NULL")
 
 
@@ -87,13 +100,22 @@ class ListStore:
         self._path = path
         self._lock = Lock()
         self._db = self._connect()
-        names = self._db.execute("SELECT name FROM categories ORDER BY number")
-        self.categories: tuple[str | None, ...] = (None, *(name for (name,) in names))
+        self._names = Names(
+            (None, *(name for (name,) in self._db.execute("SELECT name FROM categories ORDER BY number"))),
+            ("", *(name for (name,) in self._db.execute("SELECT name FROM signals ORDER BY number"))),
+        )
 
     def item(self, ident: str) -> Item | None:
         """The item with this id."""
         row = self._row(f"SELECT {_ITEM} FROM items WHERE id = ?", ident)  # noqa: S608
         return _item(row) if row else None
+
+    def numbered(self, numbers: Sequence[int]) -> dict[str, Item]:
+        """The items with these numbers, by id."""
+        places = ",".join("?" * len(numbers))  # not the numbers: SQLite keeps what it has made of a statement
+        with self._lock:
+            rows = self._db.execute(f"SELECT {_ITEM} FROM items WHERE number IN ({places})", numbers).fetchall()  # noqa: S608
+        return {row[0]: _item(row) for row in rows}
 
     def essay_at(self, url: str) -> str | None:
         """The id of the essay at this address; a fragment and the last slash do not count."""
@@ -103,7 +125,7 @@ class ListStore:
     def row(self, ident: str) -> "ListRow | None":
         """An essay's lists as columns."""
         row = self._row(f"SELECT {_ROW} FROM lists WHERE id = ?", ident)  # noqa: S608
-        return ListRow(self.categories, row) if row else None
+        return ListRow(self._names, row) if row else None
 
     def lists(self, ident: str) -> EssayLists | None:
         """An essay's lists."""
@@ -142,7 +164,10 @@ class ListStore:
 
     def _connect(self) -> sqlite3.Connection:
         """An edition never changes, and SQLite need not lock what is immutable."""
-        return sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        db = sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        db.execute(f"PRAGMA cache_size = -{_CACHE}")
+        db.execute(f"PRAGMA mmap_size = {_MAPPED}")
+        return db
 
 
 class Items(Mapping[str, Item]):
@@ -172,22 +197,33 @@ class Items(Mapping[str, Item]):
         return {item.id: item for item in self._store.items()}
 
 
+class Names(NamedTuple):
+    """What the numbers in a row stand for."""
+
+    categories: tuple[str | None, ...]
+    signals: tuple[str, ...]
+
+
 class ListRow:
     """An essay's lists as columns, one entry after the other: curated, candidates, unlinked."""
 
-    def __init__(self, categories: Sequence[str | None], row: tuple[Any, ...]) -> None:
-        length, curated, candidates, unlinked, targets, numbers, twins, self._reasons = row
+    def __init__(self, names: Names, row: tuple[Any, ...]) -> None:
+        length, curated, candidates, unlinked, targets, numbers, twins = row
         self.list_length: int = length
         self.targets: list[str] = json.loads(targets)
-        self._categories = categories
+        self._categories, self._signals = names
         self._twins: dict[str, str] = json.loads(twins) if twins else {}
         count = len(self.targets)
         cells = array("i")
         cells.frombytes(numbers)
         if sys.byteorder == "big":
             cells.byteswap()
-        columns = (cells[place * count : (place + 1) * count] for place in range(len(_COLUMNS)))
-        self._editors, self._meaning, self._category, self._published, self._kind, self._place = columns
+        width = len(cells) // count if count else len(_COLUMNS)
+        columns = [cells[place * count : (place + 1) * count] for place in range(width)]
+        self._numbers, self._editors, self._meaning, self._category, self._published, self._kind, self._place = columns[
+            : len(_COLUMNS)
+        ]
+        self._reasons = columns[len(_COLUMNS) :]
         self.curated = range(curated)
         self.candidates = range(curated, curated + candidates)
         self.unlinked = range(curated + candidates, curated + candidates + unlinked)
@@ -203,7 +239,7 @@ class ListRow:
         )
 
     def passing(self, entries: Iterable[int], rules: Rules) -> list[int]:
-        """The entries that no filter of the rules about category, date or score keeps out; others are not looked at."""
+        """The entries that no filter of the rules about kind, category or date keeps out; others are not looked at."""
         left = list(entries)
         if not rules.unlinked:
             left = [i for i in left if self._kind[i] != _BLURB]
@@ -227,19 +263,26 @@ class ListRow:
         """The entries that the balance of the site lifts."""
         return [i for i in entries if self._place[i] == _LIFTED]
 
+    def number_of(self, target: str) -> int:
+        """The number of a target's item."""
+        return self._numbers[self.targets.index(target)]
+
     def chosen(self, entries: Iterable[int]) -> list[Candidate]:
         """These entries as candidates."""
-        reasons = self._reasons.split("\n")
         return [
             Candidate(
                 self.targets[i],
                 self._editors[i] / _MILLION,
                 self._meaning[i] / _MILLION,
-                tuple((signal, value) for signal, value in json.loads(reasons[i])),
+                self._reasons_of(i),
                 _PLACES[self._place[i]],
             )
             for i in entries
         ]
+
+    def _reasons_of(self, entry: int) -> tuple[tuple[str, float], ...]:
+        pairs = zip(self._reasons[::2], self._reasons[1::2], strict=True)
+        return tuple((self._signals[s[entry]], value[entry] / _THOUSAND) for s, value in pairs if s[entry])
 
     def item(self, entry: int) -> Item:
         """What rank() must know of an entry's target; title, standfirst, URL and sketch are left out."""
@@ -257,27 +300,28 @@ class _Facts:
     """What the lists repeat of each item."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, tuple[int, int, int]] = {}
-        self._categories: dict[str, int] = {}
+        self._facts: dict[str, tuple[int, int, int, int]] = {}
+        self.categories: dict[str, int] = {}
+        self.signals: dict[str, int] = {}
         self.twins: dict[str, str] = {}
 
     def note(self, items: Iterable[Item]) -> Iterator[tuple[Any, ...]]:
         """The rows of the items."""
-        for item in items:
-            category = self._categories.setdefault(item.category, len(self._categories) + 1) if item.category else 0
+        for number, item in enumerate(items, start=1):
+            category = _number(self.categories, item.category) if item.category else 0
             published = item.published.toordinal() if item.published else 0
-            self._numbers[item.id] = category, published, _KINDS.index(item.kind)
+            self._facts[item.id] = number, category, published, _KINDS.index(item.kind)
             if item.twins is not None:
                 self.twins[item.id] = item.twins
-            yield _item_row(item)
+            yield number, *_item_row(item)
 
-    def numbered_categories(self) -> Iterator[tuple[int, str]]:
-        return ((number, name) for name, number in self._categories.items())
-
-    def numbers(self, candidate: Candidate) -> tuple[int, ...]:
-        """An entry's cell of each of _COLUMNS."""
+    def cells(self, candidate: Candidate, reasons: int) -> tuple[int, ...]:
+        """An entry's cell of each of _COLUMNS, and of the columns of so many reasons."""
+        number, *facts = self._facts[candidate.id]
         scores = round(candidate.editors * _MILLION), round(candidate.meaning * _MILLION)
-        return (*scores, *self._numbers[candidate.id], _PLACES.index(candidate.place))
+        said = [(_number(self.signals, s), _thousandths(value)) for s, value in candidate.reasons]
+        said += [(0, 0)] * (reasons - len(said))
+        return (number, *scores, *facts, _PLACES.index(candidate.place), *chain.from_iterable(said))
 
 
 def _item_row(item: Item) -> tuple[Any, ...]:
@@ -296,15 +340,25 @@ def _item(row: tuple[Any, ...]) -> Item:
 
 def _list_row(lists: EssayLists, facts: _Facts) -> tuple[Any, ...]:
     entries = [*lists.curated, *lists.candidates, *lists.unlinked]
-    cells = array("i", (cell for column in zip(*map(facts.numbers, entries), strict=True) for cell in column))
+    most = max((len(entry.reasons) for entry in entries), default=0)
+    columns = zip(*(facts.cells(entry, most) for entry in entries), strict=True)
+    cells = array("i", chain.from_iterable(columns))
     if sys.byteorder == "big":
         cells.byteswap()
     twins = {entry.id: facts.twins[entry.id] for entry in entries if entry.id in facts.twins}
-    reasons = (_json([[signal, round(value, 3)] for signal, value in entry.reasons]) for entry in entries)
     return (
         *(lists.id, lists.list_length, len(lists.curated), len(lists.candidates), len(lists.unlinked)),
-        *(_json([entry.id for entry in entries]), cells.tobytes(), _json(twins) if twins else "", "\n".join(reasons)),
+        *(_json([entry.id for entry in entries]), cells.tobytes(), _json(twins) if twins else ""),
     )
+
+
+def _number(numbers: dict[str, int], name: str) -> int:
+    """The name's number, the next free one for a new name."""
+    return numbers.setdefault(name, len(numbers) + 1)
+
+
+def _thousandths(value: float) -> int:
+    return max(-_LARGEST, min(_LARGEST, round(value * _THOUSAND)))
 
 
 def _json(value: object) -> str:

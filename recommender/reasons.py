@@ -1,10 +1,12 @@
 """What speaks for a candidate, in an editor's words: a phrase for each signal, given the signal's plain value."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 _Phrase = Callable[[float], str]
 
 
+@lru_cache(10_000)
 def phrase(signal: str, value: float) -> str:
     """The signal in an editor's words; a signal that has none is called by its name.
 

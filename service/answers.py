@@ -41,13 +41,13 @@ class Answers:
         """An essay's related articles, with all fields of the cards."""
         variant = self.variants.of(essay.id)
         rules = self.variants.rules(variant, asked.rules(self._site))
-        found = self.edition.recommend(essay, rules, asked.query.limit)
+        found = self.edition.recommend(essay, rules, asked.limit)
         return RelatedResponse(
             article=ArticleName(id=essay.id, url=essay.url, title=essay.title),
             edition=self._edition_name,
             recommendation_id=self.recommendation_id(essay.id, asked),
             variant=variant,
-            items=[Card.of(self.edition.items[place.target], place) for place in found],
+            items=[Card.of(item, place) for place, item in found],
         )
 
 

@@ -1,17 +1,17 @@
 """What a request asks, beside the article: its query string, read by the one model that the schema is made from."""
 
-import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cached_property, lru_cache
-from typing import get_origin
-from urllib.parse import parse_qsl
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Self, get_origin
+from urllib.parse import parse_qsl, unquote_plus
 
 from pydantic import BaseModel, ValidationError
 
 from recommender.ranking import Rules
-from service.schemas import Card, RelatedQuery
+from service.schemas import Card, RelatedQuery, excluded_ids
 from service.version import VERSION
 
 ALL_FIELDS = frozenset(Card.model_fields)
@@ -21,49 +21,90 @@ ALL_FIELDS = frozenset(Card.model_fields)
 class Asked:
     """A request's parameters, and what they are called in the names of lists and of bytes.
 
-    An article's URL is no part of it: the answer is the same as by the article's id.
+    An article's URL is no part of it: the answer is the same as by the article's id. excluded: the ids that the query
+    excludes; of a whole site's requests they alone differ from page to page, so all else is kept in `form`.
     """
 
-    query: RelatedQuery
-    fields: frozenset[str] = field(init=False)
+    form: "_Form"
+    excluded: frozenset[str] = frozenset()
 
-    def __post_init__(self) -> None:
-        shown = frozenset({"id", *self.query.fields}) if self.query.fields else ALL_FIELDS
-        object.__setattr__(self, "fields", shown)
+    @classmethod
+    def of(cls, query: RelatedQuery) -> Self:
+        """What a query asks."""
+        return cls(_Form(query), excluded_ids(query.exclude))
 
-    @cached_property
+    @property
+    def limit(self) -> int | None:
+        """How many at most; None is as many as the article's own list names."""
+        return self.form.query.limit
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that each card shows."""
+        return self.form.fields
+
+    @property
     def is_plain(self) -> bool:
         """Whether nothing is asked that differs from the default."""
-        return not self.name and self.fields == ALL_FIELDS
+        return self.form.is_plain and not self.excluded
 
-    @cached_property
+    @property
     def name(self) -> str:
         """Of what decides the list; empty when nothing is asked."""
-        said = {name: getattr(self.query, name) for name in RelatedQuery.model_fields if name != "fields"}
-        said["exclude"] = sorted({ident for ident in self.query.exclude if ident})
-        differs = {name: value for name, value in said.items() if value != RelatedQuery.model_fields[name].default}
-        return json.dumps(differs, default=str) if differs else ""
+        return "\n".join((self.form.name, *sorted(self.excluded))) if self.excluded else self.form.name
 
-    @cached_property
+    @property
     def shape(self) -> str:
         """Of what decides the bytes beside the list."""
-        return hashlib.blake2b(json.dumps([VERSION, sorted(self.fields)]).encode(), digest_size=4).hexdigest()
+        return self.form.shape
 
     def rules(self, site: Rules) -> Rules:
         """The rules of the list; their limit is the request's, and means nothing when that has none."""
-        return _rules(self, site)
+        rules = self.form.rules(site)
+        return replace(rules, exclude=self.excluded) if self.excluded else rules
 
 
-PLAIN = Asked(RelatedQuery())
+class _Form:
+    """A query but for what it excludes, and what is made of it once."""
+
+    def __init__(self, query: RelatedQuery) -> None:
+        self.query = query
+        self.fields = frozenset({"id", *query.fields}) if query.fields else ALL_FIELDS
+        said = {name: getattr(query, name) for name in RelatedQuery.model_fields if name not in ("fields", "exclude")}
+        differs = {name: value for name, value in said.items() if value != RelatedQuery.model_fields[name].default}
+        self.name = json.dumps(differs, default=str) if differs else ""
+        self.shape = blake2b(json.dumps([VERSION, sorted(self.fields)]).encode(), digest_size=4).hexdigest()
+        self.is_plain = not self.name and self.fields == ALL_FIELDS
+        self._rules: dict[Rules, Rules] = {}
+
+    def rules(self, site: Rules) -> Rules:
+        if site not in self._rules:
+            self._rules[site] = self.query.rules(site)
+        return self._rules[site]
+
+
+PLAIN = Asked.of(RelatedQuery())
 """Nothing asked but the article: what most pages ask."""
 
+_EXCLUDE = b"exclude="
 
-@lru_cache(1024)
+
 def read_query(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
     """What a query string asks; None when there is a mistake in it, which the route will tell.
 
-    Kept, since a site asks the same of every page.
+    All but what it excludes is kept.
     """
+    parts = raw.split(b"&")
+    excludes = [part for part in parts if part.startswith(_EXCLUDE)]
+    if not excludes:
+        return _read(raw, model)
+    asked = _read(b"&".join(part for part in parts if part not in excludes), model)
+    ids = [unquote_plus(part[len(_EXCLUDE) :].decode("latin-1")) for part in excludes]
+    return Asked(asked.form, asked.excluded | excluded_ids(ids)) if asked else None
+
+
+@lru_cache(1024)
+def _read(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
     pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
     if mistakes(model, [name for name, _ in pairs]):
         return None
@@ -71,7 +112,7 @@ def read_query(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
     for name in list_parameters(model) & values.keys():
         values[name] = [value for other, value in pairs if other == name]
     try:
-        return Asked(model.model_validate(values)) if values else PLAIN
+        return Asked.of(model.model_validate(values)) if values else PLAIN
     except ValidationError:
         return None
 
@@ -92,8 +133,3 @@ def mistakes(model: type[BaseModel], names: list[str]) -> list[tuple[str, str]]:
         elif names.count(name) > 1 and name not in list_parameters(model):
             found.append((name, "should be given once"))
     return found
-
-
-@lru_cache(256)
-def _rules(asked: Asked, site: Rules) -> Rules:
-    return asked.query.rules(site)

@@ -93,7 +93,7 @@ def write_static(edition: Edition, k: int | None, folder: Path, rules: Rules = _
 
 def _responses(edition: Edition, k: int | None, rules: Rules) -> Iterator[RelatedResponse]:
     """What the website is answered about each essay."""
-    answers, asked = Answers(edition, rules), Asked(RelatedQuery(limit=k))
+    answers, asked = Answers(edition, rules), Asked.of(RelatedQuery(limit=k))
     for ident in edition.essay_ids():
         yield answers.respond(edition.find(ident), asked)
 

@@ -21,6 +21,7 @@ BODY_SECONDS = 10.0
 """In this time the whole body must have arrived."""
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAYS_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _MOST_DIGITS = 18
 """A length of more digits is larger than any limit, and int() is spared it."""
 
@@ -62,9 +63,12 @@ def too_large(max_body_bytes: int) -> Refusal:
 
 def may_have_body(scope: Scope) -> bool:
     """Whether a body may follow. A GET has one only when its head says so (RFC 9112, section 6.3)."""
-    return scope["method"] not in _WITHOUT_BODY or any(
-        name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]
-    )
+    if scope["method"] not in _WITHOUT_BODY:
+        return True
+    for name, _ in scope["headers"]:  # noqa: SIM110 (any() takes five times as long)
+        if name in _SAYS_BODY:
+            return True
+    return False
 
 
 def _length(value: bytes) -> float:

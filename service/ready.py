@@ -42,6 +42,8 @@ WITHOUT ROWID;
 """
 _TABLES = ("plain", "gzipped")
 _OF_THE_EDITION = {"edition", "recommendation_id"}
+_CACHE = 8_000
+"""KB of pages that SQLite keeps: the indices of some 100,000 pages."""
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,7 @@ class ReadyAnswers:
         self._lock = Lock()
         uri = f"{path.absolute().as_uri()}?immutable=1"
         self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
         self._queries = tuple(f"SELECT items, checksum, body FROM {name} WHERE id = ?" for name in _TABLES)  # noqa: S608
 
     @classmethod

@@ -46,7 +46,7 @@ class Replies:
     def __init__(self, answers: Answers, ready: ReadyAnswers | None = None) -> None:
         self.answers = answers
         self.ready = ready
-        self._kept: OrderedDict[tuple[str, Asked, bool, _Make], Body] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, str, bool, _Make], Body] = OrderedDict()
 
     def json(self, ident: str, asked: Asked = PLAIN, known: bytes = b"", gzipped: bool = False) -> Reply:
         """An essay's related articles as cards."""
@@ -71,7 +71,7 @@ class Replies:
         return _any_copy(reply) if known == b"*" else reply
 
     def _made(self, make: "_Make", ident: str, asked: Asked, gzipped: bool) -> tuple[Body, Cache]:
-        key = ident, asked, gzipped, make
+        key = ident, asked.name, asked.shape, gzipped, make
         kept = self._kept.get(key)
         if kept:
             self._kept.move_to_end(key)

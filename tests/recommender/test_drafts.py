@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from corpus.errors import EncoderError, RelatedArticlesError, SourceNotFound
+from corpus.errors import EditionError, EncoderError, RelatedArticlesError, SourceNotFound
 from corpus.essay import Block, Essay
 from corpus.sources import PageOptions
-from recommender.drafts import DraftReader, read_draft
+from recommender import drafts
+from recommender.drafts import DraftReader, parse_draft, read_draft
 from recommender.edition import Edition, open_current
 from recommender.job import BuildOptions, build
 from recommender.learning import UNTAUGHT, Lesson
+from recommender.material import Material
 from recommender.model import DEFAULT, Model
 from recommender.ranking import Ranking, Rules
 from tests.fakes import CountingEncoder, essay
@@ -133,6 +136,55 @@ def test_another_encoder_is_refused_before_anything_is_encoded(edition: Edition)
     assert other.calls == 0
 
 
+def test_the_edition_is_read_once_for_any_number_of_drafts(edition: Edition, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    load = Material.load
+    monkeypatch.setattr(Material, "load", lambda read: loaded.append(read.id) or load(read))
+
+    reader = DraftReader(edition, CountingEncoder())
+    first = reader.suggest(draft(), Rules(limit=3))
+    reader.suggest(draft("A bridge.", ident="page-001"), Rules())
+
+    assert reader.suggest(draft(), Rules(limit=3)) == first
+    assert loaded == [edition.id]
+
+
+def test_a_reader_of_a_damaged_edition_is_not_made(tmp_path: Path) -> None:
+    build([write_site(tmp_path / "site")], tmp_path / "home", CountingEncoder(), BuildOptions())
+    damaged = open_current(tmp_path / "home")
+    path = damaged.folder / "vectors.npz"
+    path.write_bytes(path.read_bytes()[:-10])
+
+    with pytest.raises(EditionError, match=r"vectors.npz is not what was written"):
+        DraftReader(damaged, CountingEncoder())
+
+
+def test_the_rules_of_a_list_hold_for_a_draft(edition: Edition) -> None:
+    reader = DraftReader(edition, CountingEncoder())
+
+    def found(**rules: object) -> list[str]:
+        ranking = reader.suggest(draft(published=date(2025, 6, 1)), Rules(**rules))  # type: ignore[arg-type]
+        return [place.target for place in ranking.recommendations]
+
+    best = found(limit=1)[0]
+    assert best not in found(exclude=frozenset({best}))
+    assert found(min_score=0.999) == []
+    assert found(category="No such category") == []
+    assert found(at_least=13) == []
+
+
+def test_by_meaning_alone_the_best_by_meaning_are_suggested(edition: Edition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "CANDIDATES", 3)
+    clocks = with_lesson(edition, new=favouring("meaning", -1.0), listed=favouring("meaning", -1.0))
+    reader = DraftReader(clocks, CountingEncoder())
+
+    by_meaning = reader.suggest(draft(), Rules(profile="meaning", limit=3)).recommendations
+    by_editors = reader.suggest(draft(), Rules(limit=3)).recommendations
+
+    assert {place.target for place in by_meaning} == {"page-002", "page-006", "page-010"}
+    assert not {place.target for place in by_editors} & {"page-002", "page-006", "page-010"}
+
+
 # --- By which model -----------------------------------------------------------------------------------------------
 
 
@@ -204,6 +256,13 @@ def test_text_that_is_no_page_is_all_body() -> None:
     found = read("just some words")
 
     assert (found.title, found.body) == (None, "just some words")
+
+
+def test_with_a_title_of_its_own_a_draft_is_all_body() -> None:
+    found = parse_draft("Published May 1, 2024\r\n\n  A map. \nRelated Articles\nAnother.", title="Of maps")
+
+    assert (found.title, found.standfirst, found.published, found.blurbs) == ("Of maps", None, None, ())
+    assert [block.text for block in found.blocks] == ["Published May 1, 2024", "A map.", "Related Articles", "Another."]
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ def run(app: Any, asked: dict[str, Any], arriving: Iterable[Message | None]) -> 
     messages = iter(arriving)
 
     async def receive() -> Message:
+        await asyncio.sleep(0)
         message = next(messages, None)
         if message is None:
             await asyncio.Event().wait()

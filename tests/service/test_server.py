@@ -131,35 +131,33 @@ def test_headers_without_an_end_are_cut_off(connect: Connect) -> None:
 
 
 def test_headers_may_come_in_pieces_on_every_request(connect: Connect) -> None:
-    connection = connect()
+    connection, other = connect(), connect()
     for _ in range(4):
-        connection.sendall(GET)
-        connection.sendall(b"X-Long: " + MAX_HEAD_BYTES // 2 * b"x")
+        connection.sendall(GET + b"X-Long: " + MAX_HEAD_BYTES // 2 * b"x")
+        other.sendall(GET + b"\r\n")
+        assert answer(other).endswith(b'"hello"')  # by now the first piece was read
         connection.sendall(b"\r\n\r\n")
         assert answer(connection).endswith(b'"hello"')
 
 
-@pytest.mark.parametrize(
-    "part",
-    [b"", b"GET", GET, b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n12"],
-    ids=["nothing", "a-method", "headers", "half-a-body"],
-)
-@pytest.mark.parametrize("asked_before", [False, True])
-def test_a_request_that_does_not_arrive_is_given_up(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, part: bytes, asked_before: bool
-) -> None:
+PARTS = (b"", b"GET", GET, b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n12")
+
+
+def test_a_request_that_does_not_arrive_is_given_up(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "REQUEST_SECONDS", SECONDS)
-    connection = connect()
-    if asked_before:
+    fresh, used = [connect() for _ in PARTS], [connect() for _ in PARTS]
+    for connection in used:
         connection.sendall(GET + b"\r\n")
         assert answer(connection).endswith(b'"hello"')
-    connection.sendall(part)
-    connection.settimeout(2.5)
-    if asked_before and not part:
-        with pytest.raises(TimeoutError):  # kept for the next request
-            connection.recv(1)
-    else:
-        assert is_closed(connection)
+    for part, first, later in zip(PARTS, fresh, used, strict=True):
+        first.sendall(part)
+        later.sendall(part)
+
+    kept, *given_up = used
+
+    assert [is_closed(connection) for connection in (*fresh, *given_up)] == [True] * 7
+    kept.sendall(GET + b"\r\n")
+    assert answer(kept).endswith(b'"hello"')
 
 
 def test_an_upgrade_is_declined_and_the_connection_kept(connect: Connect) -> None:

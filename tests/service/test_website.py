@@ -22,7 +22,7 @@ from service.editions import LiveEdition
 from service.problems import MEDIA_TYPE
 from service.schemas import Card, CardField
 from service.settings import Settings
-from tests.service.editions import ITEMS_OF_THE_SITE, ODD_IDS, RYE, Clock, publish_edition, publish_other_edition
+from tests.service.editions import ITEMS_OF_THE_SITE, ODD_IDS, Clock, publish_edition, publish_other_edition
 
 BREAD = "/v1/articles/bread/related"
 

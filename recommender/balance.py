@@ -8,7 +8,6 @@ is said here, and may differ by a few.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from heapq import heappush, heappushpop
 
 from recommender.ranking import Candidate
@@ -84,7 +83,7 @@ def _by_score(candidate: Candidate) -> tuple[float, str]:
 
 def _marked(essay: str, candidate: Candidate, held: set[_Pair], lifted: set[_Pair]) -> Candidate:
     pair = essay, candidate.id
-    return replace(candidate, place="held" if pair in held else "lifted" if pair in lifted else "")
+    return candidate._replace(place="held" if pair in held else "lifted" if pair in lifted else "")
 
 
 def _capacities(ordered: _Ordered, limit: int, max_share: float, allowed: Mapping[str, float]) -> dict[str, int]:

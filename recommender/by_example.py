@@ -141,7 +141,7 @@ def _source(positive: Sequence[Example]) -> Item:
 
 def _naming_the_nearest(place: Recommendation, positive: Sequence[Example]) -> Recommendation:
     essay = _nearest(place.target, positive).essay
-    return replace(place, reasons=(f"most of all related to {essay.title or essay.id}", *place.reasons))
+    return place._replace(reasons=(f"most of all related to {essay.title or essay.id}", *place.reasons))
 
 
 def _nearest(ident: str, positive: Sequence[Example]) -> Example:

@@ -1,7 +1,6 @@
 """Related articles for a text that is not published: read as any page, set against a published edition."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,7 +93,7 @@ class DraftReader:
         """The items of these, those that are nearly the draft's text marked as its twins."""
         items = {candidate.id: self._edition.items[candidate.id] for candidate in scored}
         same = [ident for ident in items if is_same_text(draft.body, self._essays[ident].body)]
-        return items | {ident: replace(items[ident], twins=_TWINS_OF_DRAFT) for ident in same}
+        return items | {ident: items[ident]._replace(twins=_TWINS_OF_DRAFT) for ident in same}
 
 
 def _best(candidates: Sequence[Candidate]) -> list[Candidate]:

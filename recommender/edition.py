@@ -38,6 +38,8 @@ ESSAYS = "essays.jsonl"
 VECTORS = "vectors.npz"
 LEXICON = "lexicon.json"
 _SERVED = (LISTS,)
+_TO_SPARE = 4
+"""So many candidates more than a list needs are looked at first: some are passed over."""
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -113,7 +115,7 @@ class Edition:
         curated = row.passing(row.curated, rules)
         offered = (*row.candidates, *row.unlinked) if rules.unlinked else row.candidates
         candidates = row.ordered(row.passing(offered, rules), rules.profile)
-        first = candidates[: 2 * rules.limit]
+        first = candidates[: rules.limit + _TO_SPARE]
         first += row.lifted(candidates[len(first) :])
         found = self._rank(essay, row, first, curated, rules)
         # A full list has not asked for more than these; a short one may have.
@@ -147,7 +149,7 @@ class Edition:
     def _rank(
         self, essay: Item, row: ListRow, candidates: Sequence[int], curated: Sequence[int], rules: Rules
     ) -> tuple[Recommendation, ...]:
-        items = {row.targets[entry]: row.item(entry) for entry in (*curated, *candidates)}
+        items = row.items((*curated, *candidates))
         return rank(essay, row.chosen(candidates), row.chosen(curated), items, rules).recommendations
 
     def _row(self, ident: str) -> ListRow:

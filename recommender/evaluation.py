@@ -223,7 +223,7 @@ def _site_lists(material: Material, study: Study) -> Iterator[tuple[str, dict[st
 def _without_lists(material: Material, items: Mapping[str, Item], study: Study) -> dict[str, Item]:
     """The items, near-duplicates found as on a site without lists."""
     twins = find_twins(material.essays, nearest_wordings(material.ids, study.pairs), {})
-    return {ident: replace(item, twins=twins.get(ident)) for ident, item in items.items()}
+    return {ident: item._replace(twins=twins.get(ident)) for ident, item in items.items()}
 
 
 def _from_pairs(ids: Sequence[str], pairs: Pairs, scores: Any) -> dict[str, list[Candidate]]:
@@ -293,7 +293,7 @@ class _Judge:
     @cached_property
     def untwinned(self) -> Mapping[str, Item]:
         """The items as nobody's near-duplicates."""
-        return {ident: replace(item, twins=None) for ident, item in self.items.items()}
+        return {ident: item._replace(twins=None) for ident, item in self.items.items()}
 
     def rule_costs(self, lists: SiteLists, with_rules: Any) -> dict[str, Interval]:
         """What recall@10 would gain without each rule."""

@@ -83,9 +83,8 @@ def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) 
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         facts = _Facts()
-        db.executemany(
-            f"INSERT INTO items (number, {_ITEM}, address) VALUES (?,?,?,?,?,?,?,?,?,?,?)", facts.note(items)
-        )  # noqa: S608
+        marks = ",".join("?" * 11)
+        db.executemany(f"INSERT INTO items (number, {_ITEM}, address) VALUES ({marks})", facts.note(items))  # noqa: S608
         db.executemany("INSERT INTO categories (name, number) VALUES (?,?)", facts.categories.items())
         rows = (_list_row(entry, facts) for entry in lists)
         db.executemany(f"INSERT INTO lists (id, {_ROW}) VALUES (?,?,?,?,?,?,?,?)", rows)  # noqa: S608
@@ -223,7 +222,8 @@ class ListRow:
         self._numbers, self._editors, self._meaning, self._category, self._published, self._kind, self._place = columns[
             : len(_COLUMNS)
         ]
-        self._reasons = columns[len(_COLUMNS) :]
+        reasons = columns[len(_COLUMNS) :]
+        self._reasons = list(zip(reasons[::2], reasons[1::2], strict=True))
         self.curated = range(curated)
         self.candidates = range(curated, curated + candidates)
         self.unlinked = range(curated + candidates, curated + candidates + unlinked)
@@ -239,7 +239,7 @@ class ListRow:
         )
 
     def passing(self, entries: Iterable[int], rules: Rules) -> list[int]:
-        """The entries that no filter of the rules about kind, category or date keeps out; others are not looked at."""
+        """The entries that no filter of the rules about kind, category, date or id keeps out."""
         left = list(entries)
         if not rules.unlinked:
             left = [i for i in left if self._kind[i] != _BLURB]
@@ -252,6 +252,8 @@ class ListRow:
         if rules.published_before:
             last = rules.published_before.toordinal()
             left = [i for i in left if 0 < self._published[i] <= last]
+        if rules.exclude:
+            left = [i for i in left if self.targets[i] not in rules.exclude]
         return left
 
     def ordered(self, entries: Iterable[int], profile: Profile) -> list[int]:
@@ -267,33 +269,29 @@ class ListRow:
         """The number of a target's item."""
         return self._numbers[self.targets.index(target)]
 
-    def chosen(self, entries: Iterable[int]) -> list[Candidate]:
+    def chosen(self, entries: Sequence[int]) -> list[Candidate]:
         """These entries as candidates."""
+        editors, meaning, places = self._editors, self._meaning, self._place
         return [
             Candidate(
-                self.targets[i],
-                self._editors[i] / _MILLION,
-                self._meaning[i] / _MILLION,
-                self._reasons_of(i),
-                _PLACES[self._place[i]],
+                self.targets[i], editors[i] / _MILLION, meaning[i] / _MILLION, self._reasons_of(i), _PLACES[places[i]]
             )
             for i in entries
         ]
 
-    def _reasons_of(self, entry: int) -> tuple[tuple[str, float], ...]:
-        pairs = zip(self._reasons[::2], self._reasons[1::2], strict=True)
-        return tuple((self._signals[s[entry]], value[entry] / _THOUSAND) for s, value in pairs if s[entry])
+    def items(self, entries: Iterable[int]) -> dict[str, Item]:
+        """What rank() must know of these entries' targets; titles, standfirsts, URLs and sketches are left out."""
+        return {self.targets[i]: self._item(i, self.targets[i]) for i in entries}
 
-    def item(self, entry: int) -> Item:
-        """What rank() must know of an entry's target; title, standfirst, URL and sketch are left out."""
-        target, published = self.targets[entry], self._published[entry]
-        return Item(
-            target,
-            _KINDS[self._kind[entry]],
-            category=self._categories[self._category[entry]],
-            published=date.fromordinal(published) if published else None,
-            twins=self._twins.get(target),
-        )
+    def _item(self, entry: int, target: str) -> Item:
+        published = self._published[entry]
+        day = date.fromordinal(published) if published else None
+        category = self._categories[self._category[entry]]
+        return Item(target, _KINDS[self._kind[entry]], None, None, None, category, day, self._twins.get(target))
+
+    def _reasons_of(self, entry: int) -> tuple[tuple[str, float], ...]:
+        said = [(self._signals[signal[entry]], value[entry] / _THOUSAND) for signal, value in self._reasons]
+        return tuple([reason for reason in said if reason[0]])
 
 
 class _Facts:

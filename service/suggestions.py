@@ -174,7 +174,7 @@ def _answer(answers: Answers, asked: DraftRequest | ExamplesRequest, ranking: Ra
 
 def _card(edition: Edition, place: Recommendation) -> Card:
     """With a score of as many digits as those in an edition have."""
-    return Card.of(edition.items[place.target], replace(place, score=round(place.score, 6)))
+    return Card.of(edition.items[place.target], place._replace(score=round(place.score, 6)))
 
 
 def _name(asked: DraftRequest | ExamplesRequest) -> str:

@@ -223,7 +223,7 @@ def test_what_a_positive_is_surer_of_comes_no_lower_and_nothing_else_moves(
     chosen = positive[place % len(positive)]
     of = chosen.candidates.get(ident)
     assume(of)
-    surer = replace(of, editors=(of.editors + 1) / 2)
+    surer = of._replace(editors=(of.editors + 1) / 2)
     after = combine(
         [replace(e, candidates={**e.candidates, ident: surer}) if e is chosen else e for e in positive], negative
     )

@@ -250,7 +250,7 @@ def test_items_are_all_essays_and_unmatched_blurbs_with_what_is_known_of_them() 
         sketch=bits["map-1"],
     )
     [buoys] = [item for item in found.items.values() if item.standfirst == BUOYS]
-    assert replace(buoys, sketch=0) == Item(
+    assert buoys._replace(sketch=0) == Item(
         buoys.id, "blurb", "Gone 2", BUOYS, "https://site.test/gone/2", "Sea", date(2024, 5, 1)
     )
     assert 0 < buoys.sketch < 1 << SKETCH_BITS
@@ -296,7 +296,7 @@ def test_curated_items_stand_in_list_order_and_are_scored_as_any_candidate_is() 
     lists = {entry.id: entry for entry in found_in(catalogue, material).lists}
 
     for ident, wanted in catalogue.curated.items():
-        of_all = {c.id: replace(c, place="") for c in (*lists[ident].candidates, *lists[ident].unlinked)}
+        of_all = {c.id: c._replace(place="") for c in (*lists[ident].candidates, *lists[ident].unlinked)}
         assert [c.id for c in lists[ident].curated] == list(wanted)
         for candidate in lists[ident].curated:
             assert candidate.id == of_all[candidate.id].id

@@ -1,6 +1,5 @@
 """From candidates to the list a page shows."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -147,12 +146,12 @@ def test_the_essay_itself_is_never_in_its_list() -> None:
         (Item("b", "essay"), {"older_by_days": 9999}, "its date is unknown"),
         (
             Item("b", "essay", published=JUNE),
-            {"older_by_days": 9999, "page": replace(PAGE, published=None)},
+            {"older_by_days": 9999, "page": PAGE._replace(published=None)},
             "the essay's date is unknown",
         ),
         (Item("b", "essay"), {"min_score": 0.501}, "its score 0.500 is under 0.501"),
         (Item("b", "essay"), {"min_score": 0.251, "profile": "meaning"}, "its score 0.250 is under 0.251"),
-        (Item("b", "essay", twins="g"), {"page": replace(PAGE, twins="g")}, "a near-duplicate of page"),
+        (Item("b", "essay", twins="g"), {"page": PAGE._replace(twins="g")}, "a near-duplicate of page"),
     ],
 )
 def test_each_filter_drops_an_item_and_says_why(item: Item, rules: dict[str, object], reason: str) -> None:
@@ -175,7 +174,7 @@ def test_each_filter_drops_an_item_and_says_why(item: Item, rules: dict[str, obj
         (Item("b", "essay", published=MAY), {"newer_by_days": 0, "older_by_days": 31}),
         (Item("b", "essay"), {"min_score": 0.5}),
         (Item("b", "essay"), {"min_score": 0.25, "profile": "meaning"}),
-        (Item("b", "essay", twins="h"), {"page": replace(PAGE, twins="g")}),
+        (Item("b", "essay", twins="h"), {"page": PAGE._replace(twins="g")}),
     ],
 )
 def test_an_item_at_the_edge_of_a_filter_is_kept(item: Item, rules: dict[str, object]) -> None:
@@ -309,7 +308,7 @@ def test_a_page_that_asks_for_fewer_gets_them_when_there_would_be_enough() -> No
 
 
 def test_a_held_item_is_passed_over() -> None:
-    held = replace(falling("ab")[0], place="held")
+    held = falling("ab")[0]._replace(place="held")
 
     ranking = rank_these(held, candidate("b"))
 
@@ -425,7 +424,7 @@ def test_a_page_shows_as_many_as_its_editors_listed(length: int, limit: int) -> 
     ],
 )
 def test_why_not_answers_for_any_item(target: str, rules: dict[str, object], sentence: str) -> None:
-    candidates = [replace(c, place="held") if c.id == "d" else c for c in falling("cdefg")]
+    candidates = [c._replace(place="held") if c.id == "d" else c for c in falling("cdefg")]
     items = {ident: Item(ident, "essay") for ident in "acdefh"} | {"page": PAGE, "g": Item("g", "blurb")}
     made = Rules(**{"limit": 2, **rules})  # type: ignore[arg-type]
 

@@ -192,7 +192,7 @@ def test_one_item_at_most_is_lifted_and_stands_last_in_a_full_list(case: Case) -
 
     ranking = rank(page, candidates, curated, items, rules)
 
-    unlifted = [replace(c, place="") if c.place == "lifted" else c for c in candidates]
+    unlifted = [c._replace(place="") if c.place == "lifted" else c for c in candidates]
     plain = rank(page, unlifted, curated, items, rules)
     lifted = [place for place in ranking.recommendations if is_lifted(place)]
     event(f"lifted: {len(lifted)}")
@@ -263,7 +263,7 @@ def test_the_order_in_which_candidates_are_given_does_not_matter(case: Case, dat
 def test_a_shorter_list_is_the_beginning_of_a_longer_one(case: Case, limit: int) -> None:
     """Where nothing is lifted: a lifted item stands at the end, wherever that is."""
     page, candidates, curated, items, rules = case
-    unlifted = [replace(c, place="") if c.place == "lifted" else c for c in candidates]
+    unlifted = [c._replace(place="") if c.place == "lifted" else c for c in candidates]
 
     longer = rank(page, unlifted, curated, items, replace(rules, limit=14))
     shorter = rank(page, unlifted, curated, items, replace(rules, limit=limit))
@@ -346,7 +346,7 @@ def twin_of_rank(case: Case) -> list[str]:
 @given(cases() | cases(filters=False))
 def test_the_list_is_its_brute_force_twins(case: Case) -> None:
     page, candidates, curated, items, rules = case
-    unlifted = [replace(c, place="") if c.place == "lifted" else c for c in candidates]
+    unlifted = [c._replace(place="") if c.place == "lifted" else c for c in candidates]
     alone: Case = (page, unlifted, curated, items, replace(rules, at_least=0))
 
     assert targets(rank(*alone)) == twin_of_rank(alone)
@@ -361,5 +361,5 @@ def test_without_diversity_the_order_is_the_scores(case: Case, profile: Profile)
     scores = {c.id: c.score(profile) for c in candidates}
     assert shown == sorted(shown, key=lambda ident: (-scores[ident], ident))
     plain = rank(page, candidates, (), items, replace(rules, diversity=0.0))
-    unsketched = {ident: replace(item, sketch=0) for ident, item in items.items()}
+    unsketched = {ident: item._replace(sketch=0) for ident, item in items.items()}
     assert plain == rank(page, candidates, (), unsketched, replace(rules, diversity=0.0))

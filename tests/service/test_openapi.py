@@ -47,7 +47,7 @@ def _has_dates_in_the_wrong_order(part: Any) -> bool:
 def _edition(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One that has the articles which the document's examples name, so that these are found."""
     home = tmp_path_factory.mktemp("home")
-    bread = replace(BREAD, url="https://example.org/essays/bread")
+    bread = BREAD._replace(url="https://example.org/essays/bread")
     sourdough = Item("2024/sourdough", "essay", "Sourdough", url="https://example.org/sourdough")
     publish_edition(
         home,

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_no_answer_fails_or_mixes_editions_while_they_are_swapped(tmp_path: Path
 
 def publish_numbered(home: Path, number: int) -> str:
     """Publish an edition whose every title ends with its number; returns its id."""
-    items = [replace(item, title=f"{item.title or 'No title'}, edition {number}") for item in ITEMS_OF_THE_SITE]
+    items = [item._replace(title=f"{item.title or 'No title'}, edition {number}") for item in ITEMS_OF_THE_SITE]
     return publish_edition(home, NOON + timedelta(hours=number), items=items)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args
@@ -210,7 +209,7 @@ def test_the_settings_are_the_default_rules_and_a_request_goes_before_them(
     tmp_path: Path, settings: dict[str, Any], params: dict[str, Any], expected: list[str]
 ) -> None:
     sketches = {"salt": 1, "rye": 1, "sundial": (1 << 256) - 2}
-    items = [replace(item, sketch=sketches.get(item.id, 0)) for item in ITEMS_OF_THE_SITE]
+    items = [item._replace(sketch=sketches.get(item.id, 0)) for item in ITEMS_OF_THE_SITE]
     publish_edition(tmp_path, items=items)
     client = TestClient(create_app(Settings(home=tmp_path, **settings), Clock()))
 

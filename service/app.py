@@ -53,7 +53,7 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now, attend
     app.state.live = LiveEdition(settings, now, partial(start_preparing, settings) if attended else None)
     app.state.tally = open_tally()
     app.state.log = AccessLog() if settings.access_log else None
-    app.state.drafts = DraftDesk.of(settings)
+    app.state.drafts = app.state.tally.desk = DraftDesk.of(settings)
     for part in (website, fragment, suggestions, health, metrics):
         app.include_router(part.router)
     add_docs(app)
@@ -101,7 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if state.log:
             state.log.start()
             running.callback(state.log.close)
-        running.callback(state.drafts.close)
+        running.push_async_callback(run_in_threadpool, state.drafts.close)
         await running.enter_async_context(sharing(state.tally))
         yield
 
@@ -127,4 +127,8 @@ class EveryAnswer:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self.app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, send_on)
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        try:
+            await self.app(inner, receive, send_on)
+        finally:  # the middleware outside asks which route it was
+            scope.update(inner, method=scope["method"])

@@ -333,6 +333,24 @@ def rollback(
 
 
 @app.command()
+def clicks(
+    logs: Annotated[
+        list[Path], typer.Argument(help="The site's logs of clicks and impressions, plain or .gz: docs/watching.md.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare the variants of an A/B test by the clicks and impressions that the site has logged."""
+    from service.console_clicks import clicks_record, print_clicks
+    from service.events import read_clicks
+
+    report = read_clicks(logs)
+    if as_json:
+        print(json.dumps(clicks_record(report), ensure_ascii=False))
+    else:
+        print_clicks(report)
+
+
+@app.command()
 def serve(
     home: Home = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on; setting `host`.")] = None,

@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 
 from corpus.errors import RelatedArticlesError
 from service.app import create_app
+from service.metrics import shared_folder
 from service.settings import Settings
 
 DRAIN_SECONDS = 10.0
@@ -51,7 +52,8 @@ def run_server(settings: Settings, workers: int) -> None:
         return
     listener.close()
     os.environ.update(settings.environment())  # each worker is a new process and reads its settings there
-    Supervisor(configure(_FACTORY, host=host, port=port, workers=workers), greeting).run()
+    with shared_folder():
+        Supervisor(configure(_FACTORY, host=host, port=port, workers=workers), greeting).run()
 
 
 def _greet(greeting: str) -> None:
@@ -70,6 +72,7 @@ def configure(app: Any, **how: Any) -> uvicorn.Config:
         lifespan="on",
         proxy_headers=False,  # no answer depends on who asks
         server_header=False,
+        access_log=False,  # service/access_log.py has one
         log_level="warning",
         timeout_keep_alive=75,  # longer than a proxy keeps one (nginx: 60 s), so that it is the proxy that closes
         timeout_graceful_shutdown=5,  # for the requests that still run after DRAIN_SECONDS

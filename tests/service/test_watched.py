@@ -12,7 +12,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
 from service.access_log import AccessLog
+from service.app import create_app
 from service.metrics import Tally
+from service.settings import Settings
 from service.watched import Watched, noted
 
 
@@ -139,3 +141,11 @@ def test_without_a_log_requests_are_counted_all_the_same(tmp_path: Path) -> None
     TestClient(app).get("/nothing")
 
     assert [key for key, _ in tally._to_json()["rows"]] == [("unknown", 404, "", False)]
+
+
+def test_head_is_counted_under_its_route(tmp_path: Path) -> None:
+    app = create_app(Settings(home=tmp_path))
+
+    TestClient(app).head("/healthz")
+
+    assert [key for key, _ in app.state.tally._to_json()["rows"]] == [("healthz", 200, "", False)]

@@ -292,7 +292,7 @@ def publish(
     sealed["checksum"] = _checksum(sealed)
     (folder / MANIFEST).write_text(json.dumps(sealed, indent=1, ensure_ascii=False), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
-        _flush(path)
+        flush(path)
     final = home / "editions" / ident
     folder.rename(final)
     try:
@@ -311,10 +311,10 @@ def make_current(home: Path, ident: str) -> None:
     """Point the home at an edition, atomically and for good."""
     aside = home / f".current-{os.getpid()}"
     aside.write_text(ident + "\n", encoding="utf-8")
-    _flush(aside)
+    flush(aside)
     aside.replace(home / "current")
-    _flush(home / "editions")
-    _flush(home)
+    flush(home / "editions")
+    flush(home)
 
 
 def edition_ids(home: Path) -> list[str]:
@@ -409,7 +409,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have the file or folder on the disk before the next step is taken."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -14,6 +14,7 @@ _COLUMNS). It repeats what rank() must know of the targets, so that one row is e
 import json
 import sqlite3
 import sys
+import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -99,6 +100,7 @@ class ListStore:
         self._path = path
         self._lock = Lock()
         self._db = self._connect()
+        weakref.finalize(self, self._db.close)
         self._names = Names(
             (None, *(name for (name,) in self._db.execute("SELECT name FROM categories ORDER BY number"))),
             ("", *(name for (name,) in self._db.execute("SELECT name FROM signals ORDER BY number"))),

@@ -1,5 +1,6 @@
 """The service as one ASGI app. It needs neither a model nor FAISS: it reads what the offline job has published."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -97,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(state.live.view)
     async with AsyncExitStack() as running:
         if state.attended:
+            gc.freeze()  # what is there now stays: the collector need not look at it again and again
             running.enter_context(state.live.followed())
         if state.log:
             state.log.start()

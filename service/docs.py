@@ -19,7 +19,7 @@ def add_docs(app: FastAPI) -> None:
     policy = _policy(page)
 
     async def docs(request: Request) -> Response:
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
 
     async def start(request: Request) -> Response:
         return RedirectResponse("docs")

@@ -22,7 +22,8 @@ from corpus.errors import (
 )
 from service.schemas import Problem
 
-SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
+"""Of every answer. A page has its own beside them."""
 MEDIA_TYPE = "application/problem+json"
 
 

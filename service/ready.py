@@ -1,10 +1,12 @@
-"""Ready answers: what most pages ask, serialised and compressed once, in a file that is opened and never loaded.
+"""Ready answers: what most pages ask, serialised and compressed once, in files that are opened and never loaded.
 
-    <home>/answers/<edition>-<key>.sqlite3
+    <home>/answers/<edition>-<key>.sqlite3    where each page's answers begin, and what they were made of
+    <home>/answers/<edition>-<key>.plain      the answers, one after the other
+    <home>/answers/<edition>-<key>.gzipped    the same, compressed
 
 The key names all that an answer depends on beside its edition: the site's rules, the A/B test, the version of this
-code. The folder is a cache: while a file is missing, and where a row of one is damaged, answers are made when they are
-asked for.
+code. The folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked
+for. The bodies are not in the database, since reading them there would push its index out of its memory.
 """
 
 import fcntl
@@ -15,14 +17,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NamedTuple, Self
 from zlib import crc32
 
-from recommender.edition import Edition, edition_ids, open_edition
+from recommender.edition import Edition, edition_ids, flush, open_edition
 from service.answers import Answers, to_bytes
 from service.schemas import RelatedResponse
 from service.settings import Settings, load_settings
@@ -31,16 +34,16 @@ from service.version import VERSION
 FOLDER = "answers"
 GZIP_LEVEL = 6
 _SCHEMA = """
-CREATE TABLE {name} (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, items INTEGER NOT NULL, checksum INTEGER NOT NULL,
-    body BLOB NOT NULL
-);
+CREATE TABLE places (
+    id TEXT PRIMARY KEY, items INTEGER NOT NULL,
+    plain_start INTEGER NOT NULL, plain_length INTEGER NOT NULL, plain_checksum INTEGER NOT NULL,
+    gzipped_start INTEGER NOT NULL, gzipped_length INTEGER NOT NULL, gzipped_checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE pages (
+    id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLOB NOT NULL, whole BLOB NOT NULL
+) WITHOUT ROWID;
 """
-_PAGES = """
-CREATE TABLE pages (id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLOB NOT NULL, whole BLOB NOT NULL)
-WITHOUT ROWID;
-"""
-_TABLES = ("plain", "gzipped")
+_FORMS = ("plain", "gzipped")
 _OF_THE_EDITION = {"edition", "recommendation_id"}
 _CACHE = 8_000
 """KB of pages that SQLite keeps: the indices of some 100,000 pages."""
@@ -77,14 +80,20 @@ def path_of(home: Path, answers: Answers) -> Path:
 
 
 class ReadyAnswers:
-    """The file, opened for reading by any number of threads."""
+    """The files, opened for reading by any number of threads."""
 
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
-        uri = f"{path.absolute().as_uri()}?immutable=1"
-        self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self._db = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        weakref.finalize(self, self._db.close)
         self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
-        self._queries = tuple(f"SELECT items, checksum, body FROM {name} WHERE id = ?" for name in _TABLES)  # noqa: S608
+        self._queries = [
+            f"SELECT items, {form}_start, {form}_length, {form}_checksum FROM places WHERE id = ?"  # noqa: S608
+            for form in _FORMS
+        ]
+        self._bodies = [os.open(bodies, os.O_RDONLY) for bodies in _bodies_of(path)]
+        for descriptor in self._bodies:
+            weakref.finalize(self, os.close, descriptor)
 
     @classmethod
     def open(cls, home: Path, answers: Answers) -> "ReadyAnswers | None":
@@ -92,7 +101,7 @@ class ReadyAnswers:
         path = path_of(home, answers)
         try:
             return cls(path) if path.is_file() else None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             _log.warning("ready answers in %s cannot be used: %s", path.name, error)
             return None
 
@@ -101,11 +110,13 @@ class ReadyAnswers:
         try:
             with self._lock:
                 row = self._db.execute(self._queries[gzipped], (ident,)).fetchone()
-        except (sqlite3.Error, UnicodeEncodeError):
+            if row is None:
+                return None
+            items, start, length, checksum = row
+            data = os.pread(self._bodies[gzipped], length, start)
+        except (sqlite3.Error, OSError, UnicodeEncodeError):
             return None
-        if row is None or crc32(row[2]) != row[1]:
-            return None
-        return Body(row[2], row[0])
+        return Body(data, items) if crc32(data) == checksum else None
 
     def pages(self) -> Iterator[Page]:
         """What every page's answer was, in the order of ids."""
@@ -126,6 +137,8 @@ def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = la
         if not path.exists():
             aside.unlink(missing_ok=True)
             _write(aside, answers, progress)
+            for written, final in zip(_bodies_of(aside), _bodies_of(path), strict=True):
+                written.replace(final)
             aside.replace(path)
     return path
 
@@ -143,25 +156,28 @@ def answers_of(settings: Settings, edition: Edition) -> Answers:
     return Answers(edition, settings.rules(), settings.variants)
 
 
+def _bodies_of(path: Path) -> list[Path]:
+    return [path.with_suffix(f".{form}") for form in _FORMS]
+
+
 def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
-        db.executescript("".join(_SCHEMA.format(name=name) for name in _TABLES) + _PAGES)
+    with ExitStack() as files:
+        db = files.enter_context(closing(sqlite3.connect(path)))
+        bodies = [files.enter_context(body.open("wb")) for body in _bodies_of(path)]
+        db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         with db:
             for ident in answers.edition.essay_ids():
                 response = answers.respond(answers.edition.find(ident))
-                data = to_bytes(response)
-                for gzipped, name in enumerate(_TABLES):
-                    body = Body.of(data, len(response.items), bool(gzipped))
-                    row = (ident, body.items, crc32(body.data), body.data)
-                    db.execute(f"INSERT INTO {name} (id, items, checksum, body) VALUES (?,?,?,?)", row)  # noqa: S608
+                data, place = to_bytes(response), [ident, len(response.items)]
+                for gzipped, file in enumerate(bodies):
+                    body = Body.of(data, len(response.items), bool(gzipped)).data
+                    place += [file.tell(), len(body), crc32(body)]
+                    file.write(body)
+                db.execute("INSERT INTO places VALUES (?,?,?,?,?,?,?,?)", place)
                 db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", _page(response))
                 progress(1)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for written in (path, *_bodies_of(path)):
+        flush(written)
 
 
 def _page(response: RelatedResponse) -> Page:
@@ -185,7 +201,7 @@ def _drop_old(home: Path) -> None:
     kept = set(edition_ids(home))
     for path in (home / FOLDER).iterdir():
         edition = path.stem.removeprefix("changed-") if path.suffix == ".jsonl" else path.stem.rpartition("-")[0]
-        if path.suffix in (".jsonl", ".sqlite3") and edition not in kept:
+        if path.suffix in (".jsonl", ".sqlite3", *(f".{form}" for form in _FORMS)) and edition not in kept:
             path.unlink(missing_ok=True)
 
 

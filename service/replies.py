@@ -115,6 +115,7 @@ _HTML: list[Header] = [
     (b"content-type", b"text/html; charset=utf-8"),
     # for somebody who opens the fragment as a page; a page that includes it goes by its own
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'"),
+    (b"referrer-policy", b"same-origin"),
     (b"x-robots-tag", b"noindex"),
 ]
 _FULL: list[Header] = [(b"cache-control", CACHE_CONTROL.encode())]

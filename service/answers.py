@@ -34,8 +34,12 @@ class Answers:
         A digest of the edition, the site's rules, the article and what is asked: the same on every worker. Whatever
         else a list comes to depend on must enter here, since the ETag is made from it too.
         """
+        return self.name(ident, asked).hex()
+
+    def name(self, ident: str, asked: Asked = PLAIN) -> bytes:
+        """The recommendation_id as 12 bytes."""
         said = f"{self.key}\0{ident}\0{asked.name}".encode(errors="surrogatepass")
-        return hashlib.blake2b(said, digest_size=12).hexdigest()
+        return hashlib.blake2b(said, digest_size=12).digest()
 
     def respond(self, essay: Item, asked: Asked = PLAIN) -> RelatedResponse:
         """An essay's related articles, with all fields of the cards."""

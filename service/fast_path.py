@@ -34,7 +34,7 @@ class FastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = perf_counter()
-        reply = self._reply(scope) if scope["type"] == "http" and scope["method"] in _METHODS else None
+        reply = self._reply(scope) if scope["type"] == "http" else None
         if reply is None:
             await self.app(scope, receive, send)
             return
@@ -56,7 +56,7 @@ class FastPath:
     def _reply(self, scope: Scope) -> Reply | None:
         """The reply, or None for what the framework must answer."""
         path: str = scope["path"]
-        if not (path.startswith(_BEFORE) and path.endswith(_AFTER)) or scope.get("root_path"):
+        if not (path.endswith(_AFTER) and path.startswith(_BEFORE)) or scope["method"] not in _METHODS:
             return None
         raw: bytes = scope["query_string"]
         asked = PLAIN if not raw else read_query(raw, RelatedQuery) if len(raw) < _LONGEST_QUERY else None

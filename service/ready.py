@@ -1,12 +1,17 @@
 """Ready answers: what most pages ask, serialised and compressed once, in files that are opened and never loaded.
 
-    <home>/answers/<edition>-<key>.sqlite3    where each page's answers begin, and what they were made of
+    <home>/answers/<edition>-<key>.sqlite3    what each page's answer was made of, see service/changes.py
     <home>/answers/<edition>-<key>.plain      the answers, one after the other
     <home>/answers/<edition>-<key>.gzipped    the same, compressed
+    <home>/answers/<edition>-<key>.index      where each begins, by its recommendation_id
 
 The key names all that an answer depends on beside its edition: the site's rules, the A/B test, the version of this
 code. The folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked
-for. The bodies are not in the database, since reading them there would push its index out of its memory.
+for.
+
+The index is the one file format of our own: a look-up in SQLite costs twice as much, most of it for what a look-up does
+not need (benchmarks/results/serving.md). It is an array of 64-bit numbers in order, the first 8 bytes of the
+recommendation_ids in the machine's byte order, and after it an array of records in the same order, _RECORD.
 """
 
 import fcntl
@@ -18,10 +23,13 @@ import sqlite3
 import subprocess
 import sys
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from threading import Lock, Thread
+from struct import Struct
+from threading import Thread
 from typing import NamedTuple, Self
 from zlib import crc32
 
@@ -34,19 +42,15 @@ from service.version import VERSION
 FOLDER = "answers"
 GZIP_LEVEL = 6
 _SCHEMA = """
-CREATE TABLE places (
-    id TEXT PRIMARY KEY, items INTEGER NOT NULL,
-    plain_start INTEGER NOT NULL, plain_length INTEGER NOT NULL, plain_checksum INTEGER NOT NULL,
-    gzipped_start INTEGER NOT NULL, gzipped_length INTEGER NOT NULL, gzipped_checksum INTEGER NOT NULL
-) WITHOUT ROWID;
 CREATE TABLE pages (
     id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLOB NOT NULL, whole BLOB NOT NULL
 ) WITHOUT ROWID;
 """
 _FORMS = ("plain", "gzipped")
+_RECORD = Struct("<4s I QII QII")
+"""The last 4 bytes of the recommendation_id; how many cards; start, length and checksum (CRC-32) of each form."""
+_KEY_BYTES = 8
 _OF_THE_EDITION = {"edition", "recommendation_id"}
-_CACHE = 8_000
-"""KB of pages that SQLite keeps: the indices of some 100,000 pages."""
 _log = logging.getLogger(__name__)
 
 
@@ -83,14 +87,13 @@ class ReadyAnswers:
     """The files, opened for reading by any number of threads."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = Lock()
-        self._db = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
-        weakref.finalize(self, self._db.close)
-        self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
-        self._queries = [
-            f"SELECT items, {form}_start, {form}_length, {form}_checksum FROM places WHERE id = ?"  # noqa: S608
-            for form in _FORMS
-        ]
+        self._path = path
+        with path.with_suffix(".index").open("rb") as file:
+            index = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+        count = len(index) // (_KEY_BYTES + _RECORD.size)
+        self._keys = index[: count * _KEY_BYTES].cast("Q")
+        self._records = index[count * _KEY_BYTES :]
+        self._checked = (bytearray(count), bytearray(count))
         self._bodies = [os.open(bodies, os.O_RDONLY) for bodies in _bodies_of(path)]
         for descriptor in self._bodies:
             weakref.finalize(self, os.close, descriptor)
@@ -101,26 +104,32 @@ class ReadyAnswers:
         path = path_of(home, answers)
         try:
             return cls(path) if path.is_file() else None
-        except (sqlite3.Error, OSError) as error:
+        except (OSError, ValueError) as error:
             _log.warning("ready answers in %s cannot be used: %s", path.name, error)
             return None
 
-    def body(self, ident: str, gzipped: bool) -> Body | None:
-        """A page's answer. None when it is not here, or damaged."""
-        try:
-            with self._lock:
-                row = self._db.execute(self._queries[gzipped], (ident,)).fetchone()
-            if row is None:
-                return None
-            items, start, length, checksum = row
-            data = os.pread(self._bodies[gzipped], length, start)
-        except (sqlite3.Error, OSError, UnicodeEncodeError):
+    def body(self, name: bytes, gzipped: bool) -> Body | None:
+        """The answer with this recommendation_id. None when it is not here, or damaged."""
+        keys, key = self._keys, int.from_bytes(name[:_KEY_BYTES], sys.byteorder)
+        place = bisect_left(keys, key)
+        if place == len(keys) or keys[place] != key:
             return None
-        return Body(data, items) if crc32(data) == checksum else None
+        tail, items, *forms = _RECORD.unpack_from(self._records, place * _RECORD.size)
+        if tail != name[_KEY_BYTES:]:
+            return None
+        start, length, checksum = forms[3:] if gzipped else forms[:3]
+        data = os.pread(self._bodies[gzipped], length, start)
+        checked = self._checked[gzipped]
+        if not checked[place]:
+            if crc32(data) != checksum:
+                return None
+            checked[place] = True
+        return Body(data, items)
 
     def pages(self) -> Iterator[Page]:
         """What every page's answer was, in the order of ids."""
-        return map(Page._make, self._db.execute("SELECT id, url, list, cards, whole FROM pages ORDER BY id"))
+        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True)) as db:
+            yield from map(Page._make, db.execute("SELECT id, url, list, cards, whole FROM pages ORDER BY id"))
 
 
 def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = lambda count: None) -> Path:
@@ -137,8 +146,8 @@ def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = la
         if not path.exists():
             aside.unlink(missing_ok=True)
             _write(aside, answers, progress)
-            for written, final in zip(_bodies_of(aside), _bodies_of(path), strict=True):
-                written.replace(final)
+            for written in (*_bodies_of(aside), aside.with_suffix(".index")):
+                written.replace(path.with_suffix(written.suffix))
             aside.replace(path)
     return path
 
@@ -161,6 +170,7 @@ def _bodies_of(path: Path) -> list[Path]:
 
 
 def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> None:
+    records: list[tuple[bytes, bytes]] = []
     with ExitStack() as files:
         db = files.enter_context(closing(sqlite3.connect(path)))
         bodies = [files.enter_context(body.open("wb")) for body in _bodies_of(path)]
@@ -168,16 +178,24 @@ def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> N
         with db:
             for ident in answers.edition.essay_ids():
                 response = answers.respond(answers.edition.find(ident))
-                data, place = to_bytes(response), [ident, len(response.items)]
+                data, places = to_bytes(response), list[int]()
                 for gzipped, file in enumerate(bodies):
                     body = Body.of(data, len(response.items), bool(gzipped)).data
-                    place += [file.tell(), len(body), crc32(body)]
+                    places += [file.tell(), len(body), crc32(body)]
                     file.write(body)
-                db.execute("INSERT INTO places VALUES (?,?,?,?,?,?,?,?)", place)
+                name = bytes.fromhex(response.recommendation_id)
+                records.append((name, _RECORD.pack(name[_KEY_BYTES:], len(response.items), *places)))
                 db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", _page(response))
                 progress(1)
-    for written in (path, *_bodies_of(path)):
+    index = path.with_suffix(".index")
+    index.write_bytes(_index_of(records))
+    for written in (path, index, *_bodies_of(path)):
         flush(written)
+
+
+def _index_of(records: list[tuple[bytes, bytes]]) -> bytes:
+    records.sort(key=lambda record: int.from_bytes(record[0][:_KEY_BYTES], sys.byteorder))
+    return b"".join([name[:_KEY_BYTES] for name, _ in records] + [record for _, record in records])
 
 
 def _page(response: RelatedResponse) -> Page:
@@ -201,7 +219,7 @@ def _drop_old(home: Path) -> None:
     kept = set(edition_ids(home))
     for path in (home / FOLDER).iterdir():
         edition = path.stem.removeprefix("changed-") if path.suffix == ".jsonl" else path.stem.rpartition("-")[0]
-        if path.suffix in (".jsonl", ".sqlite3", *(f".{form}" for form in _FORMS)) and edition not in kept:
+        if path.suffix in (".jsonl", ".sqlite3", ".index", *(f".{form}" for form in _FORMS)) and edition not in kept:
             path.unlink(missing_ok=True)
 
 

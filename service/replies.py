@@ -50,12 +50,13 @@ class Replies:
 
     def json(self, ident: str, asked: Asked = PLAIN, known: bytes = b"", gzipped: bool = False) -> Reply:
         """An essay's related articles as cards."""
-        name = self.answers.recommendation_id(ident, asked)
+        named = self.answers.name(ident, asked)
+        name = named.hex()
         tag = f"{name}-{asked.shape}".encode()
         unchanged = _unchanged(name, tag, known, gzipped) if known else None
         if unchanged:
             return unchanged
-        ready = self.ready.body(ident, gzipped) if asked.is_plain and self.ready else None
+        ready = self.ready.body(named, gzipped) if self.ready and asked.is_plain else None
         body, cache = (ready, _READY) if ready else self._made(to_bytes, ident, asked, gzipped)
         reply = _whole(name, tag, body, cache, gzipped, _JSON)
         return _any_copy(reply) if known == b"*" else reply

@@ -143,6 +143,9 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        service = self.config.loaded_app
+        self._state = service.state
+        self.config.loaded_app = service.entry  # each layer less is some 3% more requests in a second
         await super().startup(sockets)
         if self._greeting:
             _greet(self._greeting)
@@ -153,7 +156,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.loaded_app.state.draining = True
+        self._state.draining = True
         await self._drain(sockets or [])
         await super().shutdown(sockets)
 

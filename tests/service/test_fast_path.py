@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recommender.edition import open_current
+from recommender.list_store import EssayLists
 from service.app import create_app
 from service.fast_path import FastPath
 from service.metrics import Tally
@@ -125,7 +126,7 @@ VALUES: dict[str, list[str]] = {
     "limit": ["1", "2", "12", "50", "0", "51", "-1", "+3", " 4", "1.0", "1e1", "007", "1_0", "many", "", "٣", "9" * 30],
     "profile": ["editors", "meaning", "mine", "", "Meaning", "editors,meaning", " meaning"],
     "category": ["Food", "Time", "food", "", "Food,Time", "Café & Co", "麦", "a+b", " ", "\x00", "Food\n"],
-    "published_after": ["2024-01-10", "2020-01-01", "2024-02-30", "1700000000", "", "2024-1-1", "9999-12-31", "٢٠٢٤-01-01"],
+    "published_after": ["2024-01-10", "2020-01-01", "2024-02-30", "1700000000", "", "2024-1-1", "٢٠٢٤-01-01"],
     "published_before": ["2024-02-20", "2030-01-01", "2019-12-31", "31.5.2026", "", "0001-01-01", "2024-01-01T00:00"],
     "exclude": ["salt", "rye,sundial", " salt , rye ", ",", "", "a,b", "nobody", *ODD_IDS, "%", "salt\nrye"],
     "min_score": ["0", "0.25", "0.5", "-1", "1e-3", "nan", "inf", "-inf", "1e400", "high", "", "0,5", " 0.25", "-0.0"],
@@ -291,10 +292,11 @@ def test_every_id_is_found_on_both_roads(roads: Roads, ident: str, gzipped: bool
 @pytest.mark.parametrize(
     "path",
     [
-        *("/v1/articles/related", "/v1/articles//related", "/v1/articles/bread/related/", "/v1/articles/bread/related.html"),
-        *("/v1/articles/related?url=https://example.org/bread", "/v1/articles/related?limit=3", "/v1/articles"),
+        *("/v1/articles/related", "/v1/articles//related", "/v1/articles/bread/related/", "/v1/articles"),
+        *("/v1/articles/related?url=https://example.org/bread", "/v1/articles/related?limit=3"),
         *("/V1/articles/bread/related", "//v1/articles/bread/related", "/v1/articles/bread/Related", "/healthz"),
         *("/v1/articles/bread%0A/related", "/v1/articles/bread/related%0A", "/v1/articles/a/related/related"),
+        "/v1/articles/bread/related.html",
     ],
 )  # fmt: skip
 def test_paths_that_look_alike_are_told_apart_alike(roads: Roads, path: str, method: str) -> None:
@@ -342,8 +344,9 @@ def test_what_is_too_large_is_refused_alike(roads: Roads, request_: Request, sta
 
 def test_an_id_as_long_as_a_path_may_be_is_refused_alike(tmp_path: Path) -> None:
     long = "麦" * 1_000  # 9,000 bytes when percent-encoded
-    publish_edition(tmp_path, items=[BREAD._replace(id=long)], lists=[])
-    roads_of(Settings(home=tmp_path)).answer(Request(f"/v1/articles/{quote(long)}/related".encode()))
+    publish_edition(tmp_path, items=[BREAD._replace(id=long)], lists=[EssayLists(long, 0, (), (), ())])
+    path = f"/v1/articles/{quote(long)}/related".encode()
+    assert roads_of(Settings(home=tmp_path)).answer(Request(path)).status == 414
 
 
 def test_an_ab_test_and_the_sites_rules_count_on_both_roads(tmp_path: Path) -> None:

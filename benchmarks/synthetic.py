@@ -149,7 +149,7 @@ def _draw(rng: np.random.Generator, number: int, essays: int) -> list[int]:
 def _reason_pool(seed: int) -> list[tuple[tuple[tuple[str, float], ...], Place]]:
     """Reasons, three each, as they end in editions: values of three digits; and what the site's balance says."""
     rng = np.random.default_rng((seed, 3))
-    places: list[Place] = [*([""] * 96), *(["held"] * 3), "lifted"]  # type: ignore[list-item]
+    places: list[Place] = [*([""] * 96), *(["held"] * 4)]  # type: ignore[list-item]
     pool = []
     for _ in range(_POOL):
         text = [TEXT_SIGNALS[i] for i in rng.choice(len(TEXT_SIGNALS), 2, replace=False)]

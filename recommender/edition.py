@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corpus.errors import BuildInProgress, EditionError, EncoderError, NoEdition, UnknownEssay
 from recommender.list_store import EssayLists, Items, ListRow, ListStore, write_store
@@ -108,19 +108,32 @@ class Edition:
             found = self.related(essay.id, rules).recommendations
         else:
             found = self._places(essay, row, rules)
-        items = self._store.numbered([row.number_of(place.target) for place in found])
-        return [(place, items[place.target]) for place in found]
+        return self._with_items(row, found)
 
-    def _places(self, essay: Item, row: ListRow, rules: Rules) -> tuple[Recommendation, ...]:
+    def whole_list(self, essay: Item, rules: Rules) -> "WholeList | None":
+        """All that the essay's list could hold. None when rules of composition decide that, beside filters."""
+        if rules.diversity or rules.per_category or rules.at_least:
+            return None
+        row = self._row(essay.id)
+        rules = replace(rules, limit=max(len(row.targets), 1))
+        found = self._places(essay._replace(twins=None), row, rules, regard_twins=False)
+        places = [
+            (place, item)
+            for place, item in self._with_items(row, found)
+            if item.twins is None or item.twins != essay.twins
+        ]
+        return WholeList(list_limit(row.list_length), row.lifts and rules.balanced, places)
+
+    def _places(self, essay: Item, row: ListRow, rules: Rules, regard_twins: bool = True) -> tuple[Recommendation, ...]:
         curated = row.passing(row.curated, rules)
         offered = (*row.candidates, *row.unlinked) if rules.unlinked else row.candidates
         candidates = row.ordered(row.passing(offered, rules), rules.profile)
         first = candidates[: rules.limit + _TO_SPARE]
         first += row.lifted(candidates[len(first) :])
-        found = self._rank(essay, row, first, curated, rules)
+        found = self._rank(essay, row, first, curated, rules, regard_twins)
         # A full list has not asked for more than these; a short one may have.
         if len(found) < rules.limit and len(first) < len(candidates):
-            found = self._rank(essay, row, candidates, curated, rules)
+            found = self._rank(essay, row, candidates, curated, rules, regard_twins)
         return found
 
     def why_not(self, ident: str, target: str, rules: Rules | None = None) -> str:
@@ -147,10 +160,20 @@ class Edition:
         return next(record for record in read_lines(self.folder / ESSAYS) if record["id"] == ident)
 
     def _rank(
-        self, essay: Item, row: ListRow, candidates: Sequence[int], curated: Sequence[int], rules: Rules
+        self,
+        essay: Item,
+        row: ListRow,
+        candidates: Sequence[int],
+        curated: Sequence[int],
+        rules: Rules,
+        regard_twins: bool,
     ) -> tuple[Recommendation, ...]:
-        items = row.items((*curated, *candidates))
+        items = row.items((*curated, *candidates), regard_twins)
         return rank(essay, row.chosen(candidates), row.chosen(curated), items, rules).recommendations
+
+    def _with_items(self, row: ListRow, places: Sequence[Recommendation]) -> list[tuple[Recommendation, Item]]:
+        items = self._store.numbered([row.number_of(place.target) for place in places])
+        return [(place, items[place.target]) for place in places]
 
     def _row(self, ident: str) -> ListRow:
         row = self._store.row(ident)
@@ -160,6 +183,18 @@ class Edition:
 
     def _unknown(self, asked: str | None) -> UnknownEssay:
         return UnknownEssay(f"no essay {asked!r} in edition {self.id}: see `related export` for its ids")
+
+
+class WholeList(NamedTuple):
+    """All that an essay's list could hold, in order, near-duplicates of one another side by side.
+
+    limit: how many its page shows. lifts: whether rank() may give the last place of a full list to an entry further
+    down.
+    """
+
+    limit: int
+    lifts: bool
+    places: list[tuple[Recommendation, Item]]
 
 
 Prepare = Callable[[Edition], object]

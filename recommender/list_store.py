@@ -267,6 +267,11 @@ class ListRow:
         """The entries that the balance of the site lifts."""
         return [i for i in entries if self._place[i] == _LIFTED]
 
+    @property
+    def lifts(self) -> bool:
+        """Whether the balance of the site lifts an entry."""
+        return _LIFTED in self._place
+
     def number_of(self, target: str) -> int:
         """The number of a target's item."""
         return self._numbers[self.targets.index(target)]
@@ -281,15 +286,16 @@ class ListRow:
             for i in entries
         ]
 
-    def items(self, entries: Iterable[int]) -> dict[str, Item]:
+    def items(self, entries: Iterable[int], regard_twins: bool = True) -> dict[str, Item]:
         """What rank() must know of these entries' targets; titles, standfirsts, URLs and sketches are left out."""
-        return {self.targets[i]: self._item(i, self.targets[i]) for i in entries}
+        twins = self._twins if regard_twins else {}
+        return {self.targets[i]: self._item(i, self.targets[i], twins) for i in entries}
 
-    def _item(self, entry: int, target: str) -> Item:
+    def _item(self, entry: int, target: str, twins: Mapping[str, str]) -> Item:
         published = self._published[entry]
         day = date.fromordinal(published) if published else None
         category = self._categories[self._category[entry]]
-        return Item(target, _KINDS[self._kind[entry]], None, None, None, category, day, self._twins.get(target))
+        return Item(target, _KINDS[self._kind[entry]], None, None, None, category, day, twins.get(target))
 
     def _reasons_of(self, entry: int) -> tuple[tuple[str, float], ...]:
         said = [(self._signals[signal[entry]], value[entry] / _THOUSAND) for signal, value in self._reasons]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from recommender.edition import Edition
-from recommender.ranking import Item, Rules
+from recommender.edition import Edition, WholeList
+from recommender.ranking import Item, Recommendation, Rules
 from service.asking import ALL_FIELDS, PLAIN, Asked
 from service.schemas import ArticleName, Card, EditionName, RelatedResponse
 from service.variants import Variants
@@ -43,14 +43,25 @@ class Answers:
 
     def respond(self, essay: Item, asked: Asked = PLAIN) -> RelatedResponse:
         """An essay's related articles, with all fields of the cards."""
-        variant = self.variants.of(essay.id)
-        rules = self.variants.rules(variant, asked.rules(self._site))
-        found = self.edition.recommend(essay, rules, asked.limit)
+        rules = self.variants.rules(self.variants.of(essay.id), asked.rules(self._site))
+        return self._response(essay, asked, self.edition.recommend(essay, rules, asked.limit))
+
+    def whole(self, essay: Item) -> tuple[WholeList, RelatedResponse] | None:
+        """All that the essay's list could hold, when filters only take away from that, and the same as cards."""
+        site = replace(self._site, min_score=None)  # a request's own may be lower
+        found = self.edition.whole_list(essay, self.variants.rules(self.variants.of(essay.id), site))
+        return (found, self._response(essay, PLAIN, found.places)) if found else None
+
+    def rules(self, asked: Asked) -> Rules:
+        """The rules that a request's filters are read from."""
+        return asked.rules(self._site)
+
+    def _response(self, essay: Item, asked: Asked, found: Sequence[tuple[Recommendation, Item]]) -> RelatedResponse:
         return RelatedResponse(
             article=ArticleName(id=essay.id, url=essay.url, title=essay.title),
             edition=self._edition_name,
             recommendation_id=self.recommendation_id(essay.id, asked),
-            variant=variant,
+            variant=self.variants.of(essay.id),
             items=[Card.of(item, place) for place, item in found],
         )
 

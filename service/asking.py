@@ -49,9 +49,14 @@ class Asked:
         return self.form.is_plain and not self.excluded
 
     @property
+    def only_filters(self) -> bool:
+        """Whether it asks for the same order and the same fields, and at most takes away."""
+        return self.form.only_filters
+
+    @property
     def name(self) -> str:
         """Of what decides the list; empty when nothing is asked."""
-        return "\n".join((self.form.name, *sorted(self.excluded))) if self.excluded else self.form.name
+        return self.form.name + json.dumps(sorted(self.excluded)) if self.excluded else self.form.name
 
     @property
     def shape(self) -> str:
@@ -75,6 +80,7 @@ class _Form:
         self.name = json.dumps(differs, default=str) if differs else ""
         self.shape = blake2b(json.dumps([VERSION, sorted(self.fields)]).encode(), digest_size=4).hexdigest()
         self.is_plain = not self.name and self.fields == ALL_FIELDS
+        self.only_filters = self.fields == ALL_FIELDS and query.profile == "editors" and not query.include
         self._rules: dict[Rules, Rules] = {}
 
     def rules(self, site: Rules) -> Rules:

@@ -3,7 +3,9 @@
     <home>/answers/<edition>-<key>.sqlite3    what each page's answer was made of, see service/changes.py
     <home>/answers/<edition>-<key>.plain      the answers, one after the other
     <home>/answers/<edition>-<key>.gzipped    the same, compressed
-    <home>/answers/<edition>-<key>.index      where each begins, by its recommendation_id
+    <home>/answers/<edition>-<key>.whole      each page's whole list, for filters, see service/selections.py
+    <home>/answers/<edition>-<key>.heads      the parts of cards that these have in common
+    <home>/answers/<edition>-<key>.index      where each answer and list begins, by the answer's recommendation_id
 
 The key names all that an answer depends on beside its edition: the site's rules, the A/B test, the version of this
 code. The folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked
@@ -34,8 +36,10 @@ from typing import NamedTuple, Self
 from zlib import crc32
 
 from recommender.edition import Edition, edition_ids, flush, open_edition
+from recommender.ranking import Item, Rules
 from service.answers import Answers, to_bytes
 from service.schemas import RelatedResponse
+from service.selections import Heads, pack, select
 from service.settings import Settings, load_settings
 from service.version import VERSION
 
@@ -46,11 +50,16 @@ CREATE TABLE pages (
     id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLOB NOT NULL, whole BLOB NOT NULL
 ) WITHOUT ROWID;
 """
-_FORMS = ("plain", "gzipped")
-_RECORD = Struct("<4s I QII QII")
+_FORMS = ("plain", "gzipped", "whole")
+_WHOLE = _FORMS.index("whole")
+_HEADS = "heads"
+_RECORD = Struct("<4s I QII QII QII")
 """The last 4 bytes of the recommendation_id; how many cards; start, length and checksum (CRC-32) of each form."""
 _KEY_BYTES = 8
 _OF_THE_EDITION = {"edition", "recommendation_id"}
+_SUFFIXES = {".jsonl", ".sqlite3", ".index", f".{_HEADS}", *(f".{form}" for form in _FORMS)}
+_QUICKLY = 1
+"""How hard an answer is compressed that is made for one request."""
 _log = logging.getLogger(__name__)
 
 
@@ -88,12 +97,12 @@ class ReadyAnswers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with path.with_suffix(".index").open("rb") as file:
-            index = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+        index = _mapped(path.with_suffix(".index"))
         count = len(index) // (_KEY_BYTES + _RECORD.size)
         self._keys = index[: count * _KEY_BYTES].cast("Q")
         self._records = index[count * _KEY_BYTES :]
-        self._checked = (bytearray(count), bytearray(count))
+        self._checked = [bytearray(count) for _ in _FORMS]
+        self._heads = _mapped(path.with_suffix(f".{_HEADS}"))
         self._bodies = [os.open(bodies, os.O_RDONLY) for bodies in _bodies_of(path)]
         for descriptor in self._bodies:
             weakref.finalize(self, os.close, descriptor)
@@ -110,21 +119,38 @@ class ReadyAnswers:
 
     def body(self, name: bytes, gzipped: bool) -> Body | None:
         """The answer with this recommendation_id. None when it is not here, or damaged."""
+        return self._read(name, int(gzipped))
+
+    def selected(self, page: bytes, rules: Rules, limit: int | None, name: str, gzipped: bool) -> Body | None:
+        """What the filters of the rules leave of a page's whole list, as the answer with this name.
+
+        page: the recommendation_id of the page's plain answer. None when filters may do more than take away.
+        """
+        whole = self._read(page, _WHOLE)
+        if whole is None or not whole.data:
+            return None
+        found = select(whole.data, self._heads, rules, limit, name)
+        if found is None:
+            return None
+        data, items = found
+        return Body(gzip.compress(data, _QUICKLY, mtime=0) if gzipped and items else data, items)
+
+    def _read(self, name: bytes, form: int) -> Body | None:
         keys, key = self._keys, int.from_bytes(name[:_KEY_BYTES], sys.byteorder)
         place = bisect_left(keys, key)
         if place == len(keys) or keys[place] != key:
             return None
-        tail, items, *forms = _RECORD.unpack_from(self._records, place * _RECORD.size)
-        if tail != name[_KEY_BYTES:]:
+        record = _RECORD.unpack_from(self._records, place * _RECORD.size)
+        if record[0] != name[_KEY_BYTES:]:
             return None
-        start, length, checksum = forms[3:] if gzipped else forms[:3]
-        data = os.pread(self._bodies[gzipped], length, start)
-        checked = self._checked[gzipped]
+        start, length, checksum = record[2 + 3 * form : 5 + 3 * form]
+        data = os.pread(self._bodies[form], length, start)
+        checked = self._checked[form]
         if not checked[place]:
             if crc32(data) != checksum:
                 return None
             checked[place] = True
-        return Body(data, items)
+        return Body(data, record[1])
 
     def pages(self) -> Iterator[Page]:
         """What every page's answer was, in the order of ids."""
@@ -146,7 +172,7 @@ def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = la
         if not path.exists():
             aside.unlink(missing_ok=True)
             _write(aside, answers, progress)
-            for written in (*_bodies_of(aside), aside.with_suffix(".index")):
+            for written in _beside(aside):
                 written.replace(path.with_suffix(written.suffix))
             aside.replace(path)
     return path
@@ -174,23 +200,42 @@ def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> N
     with ExitStack() as files:
         db = files.enter_context(closing(sqlite3.connect(path)))
         bodies = [files.enter_context(body.open("wb")) for body in _bodies_of(path)]
+        parts, heads = files.enter_context(path.with_suffix(f".{_HEADS}").open("wb")), Heads()
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         with db:
             for ident in answers.edition.essay_ids():
-                response = answers.respond(answers.edition.find(ident))
-                data, places = to_bytes(response), list[int]()
-                for gzipped, file in enumerate(bodies):
-                    body = Body.of(data, len(response.items), bool(gzipped)).data
+                essay = answers.edition.find(ident)
+                response = answers.respond(essay)
+                count, plain = len(response.items), to_bytes(response)
+                whole, new = _whole_list(answers, essay, heads)
+                places: list[int] = []
+                for file, body in zip(bodies, (plain, Body.of(plain, count, True).data, whole), strict=True):
                     places += [file.tell(), len(body), crc32(body)]
                     file.write(body)
+                parts.write(new)
                 name = bytes.fromhex(response.recommendation_id)
-                records.append((name, _RECORD.pack(name[_KEY_BYTES:], len(response.items), *places)))
+                records.append((name, _RECORD.pack(name[_KEY_BYTES:], count, *places)))
                 db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", _page(response))
                 progress(1)
-    index = path.with_suffix(".index")
-    index.write_bytes(_index_of(records))
-    for written in (path, index, *_bodies_of(path)):
+        parts.write(b" ")  # an empty file cannot be mapped
+    path.with_suffix(".index").write_bytes(_index_of(records))
+    for written in (path, *_beside(path)):
         flush(written)
+
+
+def _whole_list(answers: Answers, essay: Item, heads: Heads) -> tuple[bytes, bytes]:
+    """A page's whole list for filters, and the parts of cards that are new; empty when it is not for filters."""
+    found = answers.whole(essay)
+    return pack(found[1], found[0], heads) if found else (b"", b"")
+
+
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_suffix(f".{name}") for name in (*_FORMS, _HEADS, "index")]
 
 
 def _index_of(records: list[tuple[bytes, bytes]]) -> bytes:
@@ -219,7 +264,7 @@ def _drop_old(home: Path) -> None:
     kept = set(edition_ids(home))
     for path in (home / FOLDER).iterdir():
         edition = path.stem.removeprefix("changed-") if path.suffix == ".jsonl" else path.stem.rpartition("-")[0]
-        if path.suffix in (".jsonl", ".sqlite3", ".index", *(f".{form}" for form in _FORMS)) and edition not in kept:
+        if path.suffix in _SUFFIXES and edition not in kept:
             path.unlink(missing_ok=True)
 
 

@@ -56,7 +56,7 @@ class Replies:
         unchanged = _unchanged(name, tag, known, gzipped) if known else None
         if unchanged:
             return unchanged
-        ready = self.ready.body(named, gzipped) if self.ready and asked.is_plain else None
+        ready = self._ready(ident, named, asked, gzipped)
         body, cache = (ready, _READY) if ready else self._made(to_bytes, ident, asked, gzipped)
         reply = _whole(name, tag, body, cache, gzipped, _JSON)
         return _any_copy(reply) if known == b"*" else reply
@@ -70,6 +70,15 @@ class Replies:
             return unchanged
         reply = _whole(name, tag, *self._made(_html, ident, asked, gzipped), gzipped, _HTML)
         return _any_copy(reply) if known == b"*" else reply
+
+    def _ready(self, ident: str, name: bytes, asked: Asked, gzipped: bool) -> Body | None:
+        """The answer from the ready answers: as it stands there, or what the filters leave of the whole list."""
+        if self.ready is None or not asked.only_filters:
+            return None
+        if asked.is_plain:
+            return self.ready.body(name, gzipped)
+        page = self.answers.name(ident)
+        return self.ready.selected(page, self.answers.rules(asked), asked.limit, name.hex(), gzipped)
 
     def _made(self, make: "_Make", ident: str, asked: Asked, gzipped: bool) -> tuple[Body, Cache]:
         key = ident, asked.name, asked.shape, gzipped, make

@@ -200,6 +200,7 @@ def test_the_fields_change_the_bytes_and_not_the_list() -> None:
     assert asked.fields == {"id", "title"}
     assert PLAIN.fields == ALL_FIELDS
     assert not asked.is_plain
+    assert not read("exclude=salt").is_plain
 
 
 def test_a_name_tells_what_differs_from_the_default() -> None:

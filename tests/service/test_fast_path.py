@@ -326,7 +326,9 @@ def test_a_long_query_is_answered_alike(roads: Roads) -> None:
     ],
 )
 def test_a_header_in_several_lines_is_read_alike(roads: Roads, headers: tuple[Header, ...]) -> None:
-    roads.answer(Request(BREADS, headers))
+    answer = roads.answer(Request(BREADS, headers))
+
+    assert (answer.header(b"content-encoding") == b"gzip") == ((b"accept-encoding", b"gzip") in headers)
 
 
 @pytest.mark.parametrize(

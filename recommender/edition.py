@@ -128,11 +128,12 @@ class Edition:
         curated = row.passing(row.curated, rules)
         offered = (*row.candidates, *row.unlinked) if rules.unlinked else row.candidates
         candidates = row.ordered(row.passing(offered, rules), rules.profile)
-        first = candidates[: rules.limit + _TO_SPARE]
-        first += row.lifted(candidates[len(first) :])
-        found = self._rank(essay, row, first, curated, rules, regard_twins)
-        # A full list has not asked for more than these; a short one may have.
-        if len(found) < rules.limit and len(first) < len(candidates):
+        first = candidates if rules.at_least > rules.limit else candidates[: rules.limit + _TO_SPARE]
+        below = row.lifted(candidates[len(first) :])
+        found = self._rank(essay, row, first + below, curated, rules, regard_twins)
+        # A list full of the first asked for no more; a short one may have, and so may one that shows what is below.
+        shown = {place.target for place in found}
+        if len(first) < len(candidates) and (len(found) < rules.limit or any(row.targets[i] in shown for i in below)):
             found = self._rank(essay, row, candidates, curated, rules, regard_twins)
         return found
 

@@ -16,14 +16,14 @@ from service.access_log import AccessLog
 from service.asking import PLAIN, read_query
 from service.editions import LiveEdition
 from service.metrics import Tally
-from service.replies import Reply, reads_gzip
+from service.replies import Reply, read_headers, reads_gzip
 from service.schemas import RelatedQuery
 
 _BEFORE, _AFTER = "/v1/articles/", "/related"
 _log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "HEAD"})
-_LONGEST_QUERY = 2000
-"""A longer one is rare, and not worth to be kept."""
+_LONGEST_TARGET, _MOST_HEADERS = 2_000, 8_000
+"""In bytes. A larger request is rare; whether it is too large, service/limits.py says."""
 
 
 class FastPath:
@@ -59,16 +59,13 @@ class FastPath:
         if not (path.endswith(_AFTER) and path.startswith(_BEFORE)) or scope["method"] not in _METHODS:
             return None
         raw: bytes = scope["query_string"]
-        asked = PLAIN if not raw else read_query(raw, RelatedQuery) if len(raw) < _LONGEST_QUERY else None
-        if asked is None:
+        known, accepted, size = read_headers(scope["headers"])
+        if len(scope.get("raw_path", path)) + len(raw) > _LONGEST_TARGET or size > _MOST_HEADERS:
             return None
-        known = accepted = b""
-        for name, value in scope["headers"]:
-            if name == b"if-none-match":
-                known = known + b"," + value if known else value
-            elif name == b"accept-encoding":
-                accepted = value
         try:
+            asked = read_query(raw, RelatedQuery) if raw else PLAIN
+            if asked is None:
+                return None
             return self._live.replies().json(_ident(path), asked, known, reads_gzip(accepted))
         except RelatedArticlesError:
             return None

@@ -13,9 +13,9 @@ from fastapi import Path as PathParameter
 from starlette.responses import Response
 
 from service.problems import problem_responses
-from service.replies import Replies, held_tags
+from service.replies import Replies, held_tags, read_headers
 from service.schemas import Card, CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
-from service.website import if_none_match, known_parameters, send
+from service.website import known_parameters, send
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -140,7 +140,7 @@ async def related_js(request: Request) -> Response:
     script = _script()
     etag = f'"{hashlib.sha256(script).hexdigest()[:24]}"'
     headers = {"ETag": etag, "Cache-Control": _SCRIPT_CACHE_CONTROL}
-    if etag.strip('"').encode() in held_tags(if_none_match(request)):
+    if etag.strip('"').encode() in held_tags(read_headers(request.headers.raw)[0]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(script, headers=headers, media_type="text/javascript")
 

@@ -58,8 +58,6 @@ _RECORD = Struct("<4s I QII QII QII")
 _KEY_BYTES = 8
 _OF_THE_EDITION = {"edition", "recommendation_id"}
 _SUFFIXES = {".jsonl", ".sqlite3", ".index", f".{_HEADS}", *(f".{form}" for form in _FORMS)}
-_QUICKLY = 1
-"""How hard an answer is compressed that is made for one request."""
 _log = logging.getLogger(__name__)
 
 
@@ -133,7 +131,7 @@ class ReadyAnswers:
         if found is None:
             return None
         data, items = found
-        return Body(gzip.compress(data, _QUICKLY, mtime=0) if gzipped and items else data, items)
+        return Body.of(data, items, gzipped)
 
     def _read(self, name: bytes, form: int) -> Body | None:
         keys, key = self._keys, int.from_bytes(name[:_KEY_BYTES], sys.byteorder)
@@ -144,10 +142,13 @@ class ReadyAnswers:
         if record[0] != name[_KEY_BYTES:]:
             return None
         start, length, checksum = record[2 + 3 * form : 5 + 3 * form]
-        data = os.pread(self._bodies[form], length, start)
+        try:
+            data = os.pread(self._bodies[form], length, start)
+        except (OSError, OverflowError, MemoryError):  # a place that no file has
+            return None
         checked = self._checked[form]
         if not checked[place]:
-            if crc32(data) != checksum:
+            if crc32(data, record[1]) != checksum:
                 return None
             checked[place] = True
         return Body(data, record[1])
@@ -169,7 +170,7 @@ def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = la
     with (path.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _drop_old(home)
-        if not path.exists():
+        if not _is_whole(path):
             aside.unlink(missing_ok=True)
             _write(aside, answers, progress)
             for written in _beside(aside):
@@ -191,6 +192,18 @@ def answers_of(settings: Settings, edition: Edition) -> Answers:
     return Answers(edition, settings.rules(), settings.variants)
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether the files are there, and what the pages' answers were made of can be read from end to end."""
+    if not all(file.is_file() for file in (path, *_beside(path))):
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as db:
+            db.execute("SELECT 1 FROM pages LIMIT 1").fetchone()
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except (sqlite3.Error, ValueError):
+        return False
+
+
 def _bodies_of(path: Path) -> list[Path]:
     return [path.with_suffix(f".{form}") for form in _FORMS]
 
@@ -210,7 +223,7 @@ def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> N
                 whole, new = _whole_list(answers, essay, heads)
                 places: list[int] = []
                 for file, body in zip(bodies, (plain, Body.of(plain, count, True).data, whole), strict=True):
-                    places += [file.tell(), len(body), crc32(body)]
+                    places += [file.tell(), len(body), crc32(body, count)]
                     file.write(body)
                 parts.write(new)
                 name = bytes.fromhex(response.recommendation_id)

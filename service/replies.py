@@ -3,7 +3,7 @@ and the documented route, send what is made here."""
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from service.answers import Answers, to_bytes
@@ -101,6 +101,24 @@ def _html(response: RelatedResponse, asked: Asked) -> bytes:
     from service.fragment import render_fragment  # Jinja2 takes a while to come
 
     return render_fragment(response).encode()
+
+
+def read_headers(headers: Iterable[Header]) -> tuple[bytes, bytes, int]:
+    """A request's If-None-Match and Accept-Encoding, several lines of one as one, and how many bytes all headers have;
+    an announced body counts as very many."""
+    known, accepted, size = b"", b"", 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"if-none-match":
+            known = known + b"," + value if known else value
+        elif name == b"accept-encoding":
+            accepted = accepted + b"," + value if accepted else value
+        elif name == b"content-length":
+            size += _A_BODY
+    return known, accepted, size
+
+
+_A_BODY = 2**30
 
 
 def held_tags(known: bytes) -> list[bytes]:

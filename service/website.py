@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.asking import Asked, mistakes
 from service.problems import problem_responses
-from service.replies import Replies, Reply, reads_gzip
+from service.replies import Replies, Reply, read_headers, reads_gzip
 from service.schemas import RelatedByUrlQuery, RelatedQuery, RelatedResponse
 from service.watched import noted
 
@@ -79,17 +79,12 @@ def send(request: Request, make: "_Make", query: RelatedQuery, ident: str | None
     replies = request.app.state.live.replies()
     if isinstance(query, RelatedByUrlQuery):
         ident = replies.answers.edition.find(url=query.url).id
-    accepted = request.headers.get("accept-encoding", "").encode("latin-1")
-    reply = make(replies, ident or "", Asked.of(query), if_none_match(request), reads_gzip(accepted))
+    known, accepted, _ = read_headers(request.headers.raw)
+    reply = make(replies, ident or "", Asked.of(query), known, reads_gzip(accepted))
     seen = noted(request.scope)
     seen.article, seen.recommendation_id = ident, reply.recommendation_id
     seen.variant, seen.cache, seen.empty = replies.answers.variants.of(ident or ""), reply.cache, reply.empty
     return RawResponse(reply)
-
-
-def if_none_match(request: Request) -> bytes:
-    """The request's header of that name."""
-    return b",".join(value for name, value in request.headers.raw if name == b"if-none-match")
 
 
 _Make = Callable[[Replies, str, Asked, bytes, bool], Reply]

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 SCRIPT = Path(__file__).with_name("random_requests.lua")
 READY_WITHIN = 300.0
+WARM_UP_SECONDS = 4
 _STOP_WITHIN = 20.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -107,7 +108,7 @@ def serving(command: Sequence[str], first: str, status: int = 200) -> Iterator[S
 def in_turn(loads: Mapping[str, Load], rounds: int, seconds: int) -> dict[str, list[Round]]:
     """So many rounds of each load, one after the other, in the opposite order every second time; warmed up first."""
     for load in loads.values():
-        wrk(load, 1, 0)
+        wrk(load, WARM_UP_SECONDS, 0)
     results: dict[str, list[Round]] = {name: [] for name in loads}
     for number in range(rounds):
         for name in list(loads)[:: 1 if number % 2 == 0 else -1]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from recommender.edition import Edition, WholeList
 from recommender.ranking import Item, Recommendation, Rules
-from service.asking import ALL_FIELDS, PLAIN, Asked
+from service.asking import ALL_FIELDS, PLAIN, Asked, Filters
 from service.schemas import ArticleName, Card, EditionName, RelatedResponse
 from service.variants import Variants
 
@@ -52,9 +52,9 @@ class Answers:
         found = self.edition.whole_list(essay, self.variants.rules(self.variants.of(essay.id), site))
         return (found, self._response(essay, PLAIN, found.places)) if found else None
 
-    def rules(self, asked: Asked) -> Rules:
-        """The rules that a request's filters are read from."""
-        return asked.rules(self._site)
+    def filters(self, asked: Asked) -> Filters:
+        """A request's filters, and the site's where it has none."""
+        return asked.filters(self._site)
 
     def _response(self, essay: Item, asked: Asked, found: Sequence[tuple[Recommendation, Item]]) -> RelatedResponse:
         return RelatedResponse(

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Self, get_origin
+from typing import NamedTuple, Self, get_origin
 from urllib.parse import parse_qsl, unquote_plus
 
 from pydantic import BaseModel, ValidationError
@@ -65,8 +66,23 @@ class Asked:
 
     def rules(self, site: Rules) -> Rules:
         """The rules of the list; their limit is the request's, and means nothing when that has none."""
-        rules = self.form.rules(site)
-        return replace(rules, exclude=self.excluded) if self.excluded else rules
+        return replace(self.form.query.rules(site), exclude=self.excluded)
+
+    def filters(self, site: Rules) -> "Filters":
+        """What of the rules is filters alone."""
+        query = self.form.query
+        least = site.min_score if query.min_score is None else query.min_score
+        return Filters(query.category, query.published_after, query.published_before, least, self.excluded)
+
+
+class Filters(NamedTuple):
+    """What keeps single items out of a list; see recommender.ranking.Rules."""
+
+    category: str | None
+    published_after: date | None
+    published_before: date | None
+    min_score: float | None
+    exclude: frozenset[str]
 
 
 class _Form:
@@ -74,19 +90,23 @@ class _Form:
 
     def __init__(self, query: RelatedQuery) -> None:
         self.query = query
-        self.fields = frozenset({"id", *query.fields}) if query.fields else ALL_FIELDS
-        said = {name: getattr(query, name) for name in RelatedQuery.model_fields if name not in ("fields", "exclude")}
-        differs = {name: value for name, value in said.items() if value != RelatedQuery.model_fields[name].default}
-        self.name = json.dumps(differs, default=str) if differs else ""
-        self.shape = blake2b(json.dumps([VERSION, sorted(self.fields)]).encode(), digest_size=4).hexdigest()
-        self.is_plain = not self.name and self.fields == ALL_FIELDS
-        self.only_filters = self.fields == ALL_FIELDS and query.profile == "editors" and not query.include
-        self._rules: dict[Rules, Rules] = {}
+        self.fields, self.shape = _shape(tuple(query.fields))
+        dates = query.published_after, query.published_before
+        said = query.limit, query.profile, query.category, dates, query.min_score, tuple(query.include)
+        self.name = "" if said == _NOTHING else repr(said)
+        self.only_filters = self.fields is ALL_FIELDS and query.profile == "editors" and not query.include
+        self.is_plain = self.only_filters and not self.name
 
-    def rules(self, site: Rules) -> Rules:
-        if site not in self._rules:
-            self._rules[site] = self.query.rules(site)
-        return self._rules[site]
+
+_NOTHING: tuple[object, ...] = (None, "editors", None, (None, None), None, ())
+
+
+@lru_cache(128)
+def _shape(fields: tuple[str, ...]) -> tuple[frozenset[str], str]:
+    """The fields that cards show when these are asked for, and what the bytes are called that have them."""
+    shown = frozenset({"id", *fields}) if fields else ALL_FIELDS
+    shown = ALL_FIELDS if shown == ALL_FIELDS else shown
+    return shown, blake2b(json.dumps([VERSION, sorted(shown)]).encode(), digest_size=4).hexdigest()
 
 
 PLAIN = Asked.of(RelatedQuery())
@@ -109,9 +129,15 @@ def read_query(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
     return Asked(asked.form, asked.excluded | excluded_ids(ids)) if asked else None
 
 
+@lru_cache(4096)
+def _pair(part: bytes) -> list[tuple[str, str]]:
+    """A parameter and its value; nothing for nothing."""
+    return parse_qsl(part.decode("latin-1"), keep_blank_values=True)
+
+
 @lru_cache(1024)
 def _read(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
-    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+    pairs = [pair for part in raw.split(b"&") for pair in _pair(part)]
     if mistakes(model, [name for name, _ in pairs]):
         return None
     values: dict[str, object] = dict(pairs)
@@ -131,7 +157,9 @@ def list_parameters(model: type[BaseModel]) -> frozenset[str]:
 
 def mistakes(model: type[BaseModel], names: list[str]) -> list[tuple[str, str]]:
     """Each parameter that the model does not have, or that is given twice and is no list, with a sentence."""
-    found = []
+    found: list[tuple[str, str]] = []
+    if len(set(names)) == len(names) and model.model_fields.keys() >= set(names):
+        return found
     for name in dict.fromkeys(names):
         if name not in model.model_fields:
             near = get_close_matches(name, model.model_fields, n=1) or [", ".join(model.model_fields)]

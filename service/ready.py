@@ -36,8 +36,9 @@ from typing import NamedTuple, Self
 from zlib import crc32
 
 from recommender.edition import Edition, edition_ids, flush, open_edition
-from recommender.ranking import Item, Rules
+from recommender.ranking import Item
 from service.answers import Answers, to_bytes
+from service.asking import Filters
 from service.schemas import RelatedResponse
 from service.selections import Heads, pack, select
 from service.settings import Settings, load_settings
@@ -119,15 +120,15 @@ class ReadyAnswers:
         """The answer with this recommendation_id. None when it is not here, or damaged."""
         return self._read(name, int(gzipped))
 
-    def selected(self, page: bytes, rules: Rules, limit: int | None, name: str, gzipped: bool) -> Body | None:
-        """What the filters of the rules leave of a page's whole list, as the answer with this name.
+    def selected(self, page: bytes, filters: Filters, limit: int | None, name: str, gzipped: bool) -> Body | None:
+        """What the filters leave of a page's whole list, as the answer with this name.
 
         page: the recommendation_id of the page's plain answer. None when filters may do more than take away.
         """
         whole = self._read(page, _WHOLE)
         if whole is None or not whole.data:
             return None
-        found = select(whole.data, self._heads, rules, limit, name)
+        found = select(whole.data, self._heads, filters, limit, name)
         if found is None:
             return None
         data, items = found

@@ -78,7 +78,7 @@ class Replies:
         if asked.is_plain:
             return self.ready.body(name, gzipped)
         page = self.answers.name(ident)
-        return self.ready.selected(page, self.answers.rules(asked), asked.limit, name.hex(), gzipped)
+        return self.ready.selected(page, self.answers.filters(asked), asked.limit, name.hex(), gzipped)
 
     def _made(self, make: "_Make", ident: str, asked: Asked, gzipped: bool) -> tuple[Body, Cache]:
         key = ident, asked.name, asked.shape, gzipped, make

@@ -21,8 +21,8 @@ from hashlib import blake2b
 from struct import Struct
 
 from recommender.edition import WholeList
-from recommender.ranking import Rules
 from service.answers import to_bytes
+from service.asking import Filters
 from service.schemas import Card, RelatedResponse
 
 _HEAD = Struct("<HH?II")
@@ -73,8 +73,10 @@ def pack(response: RelatedResponse, whole: WholeList, heads: Heads) -> tuple[byt
     return b"".join((sizes, ids.tobytes(), *(column.tobytes() for column in narrow), before, between, texts)), new
 
 
-def select(packed: bytes, heads: memoryview, rules: Rules, limit: int | None, name: str) -> tuple[bytes, int] | None:
-    """The answer with what the rules' filters leave, under this recommendation_id, and how many cards it has.
+def select(
+    packed: bytes, heads: memoryview, filters: Filters, limit: int | None, name: str
+) -> tuple[bytes, int] | None:
+    """The answer with what the filters leave, under this recommendation_id, and how many cards it has.
 
     None when that is for rank() to say.
     """
@@ -83,7 +85,7 @@ def select(packed: bytes, heads: memoryview, rules: Rules, limit: int | None, na
     texts = wide + _NARROW * 4 * count
     view = memoryview(packed)
     digests, columns = view[_HEAD.size : wide].cast("q"), view[wide:texts].cast("I")
-    picked = _passing(digests, columns, count, rules, limit or shown)
+    picked = _passing(digests, columns, count, filters, limit or shown)
     if lifts and len(picked) == (limit or shown):
         return None
     start = texts + before + between
@@ -108,13 +110,13 @@ def digest(text: str) -> int:
     return int.from_bytes(said, sys.byteorder, signed=True)
 
 
-def _passing(digests: memoryview, columns: memoryview, count: int, rules: Rules, limit: int) -> Sequence[int]:
-    """The first entries, at most limit, that the rules' filters let through, one of each group of near-duplicates."""
-    category = digest(rules.category) if rules.category is not None else None
-    excluded = {digest(ident) for ident in rules.exclude}
-    first = rules.published_after.toordinal() if rules.published_after else 0
-    last = rules.published_before.toordinal() if rules.published_before else None
-    least = rules.min_score
+def _passing(digests: memoryview, columns: memoryview, count: int, filters: Filters, limit: int) -> Sequence[int]:
+    """The first entries, at most limit, that the filters let through, one of each group of near-duplicates."""
+    category = digest(filters.category) if filters.category is not None else None
+    excluded = {digest(ident) for ident in filters.exclude}
+    first = filters.published_after.toordinal() if filters.published_after else 0
+    last = filters.published_before.toordinal() if filters.published_before else None
+    least = filters.min_score
     picked: list[int] = []
     groups: set[int] = set()
     for i in range(count):

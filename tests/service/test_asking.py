@@ -1,6 +1,5 @@
 """A query string as it is read for the fast path, beside what the schema's model makes of it, and what it is called."""
 
-import json
 from datetime import date
 from urllib.parse import parse_qsl, quote, quote_plus
 
@@ -203,8 +202,14 @@ def test_the_fields_change_the_bytes_and_not_the_list() -> None:
     assert not read("exclude=salt").is_plain
 
 
-def test_a_name_tells_what_differs_from_the_default() -> None:
-    assert json.loads(read("limit=3&profile=editors&include=unlinked").name) == {"limit": 3, "include": ["unlinked"]}
+def test_every_question_about_the_list_has_a_name_of_its_own() -> None:
+    questions = ("limit=3", "category=3", "published_after=2020-01-01", "published_before=2020-01-01", "exclude=a,b")
+    others = ("min_score=0.3", "min_score=0", "include=unlinked", "profile=meaning", "exclude=a%0Ab", "exclude=a")
+
+    names = [read(query).name for query in (*questions, *others, "")]
+
+    assert len(set(names)) == len(names)
+    assert read("limit=3&profile=editors").name == read("limit=3").name
 
 
 # --- What is kept -------------------------------------------------------------------------------------------------

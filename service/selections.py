@@ -16,7 +16,8 @@ serialised but for their positions, so that a request looks at some numbers and 
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from hashlib import blake2b
 from struct import Struct
 
@@ -28,6 +29,7 @@ from service.schemas import Card, RelatedResponse
 _HEAD = Struct("<HH?II")
 _WIDE, _NARROW = 2, 7
 _MILLION = 1_000_000
+_LAST_DAY = date.max.toordinal()
 _ID, _SCORE, _ORIGIN, _ITEMS = b'"recommendation_id":"', b',"score":', b',"origin":', b'"items":['
 """Where an answer is cut. None of them can stand within a text, where JSON writes a quotation mark with a backslash."""
 
@@ -112,28 +114,27 @@ def digest(text: str) -> int:
 
 def _passing(digests: memoryview, columns: memoryview, count: int, filters: Filters, limit: int) -> Sequence[int]:
     """The first entries, at most limit, that the filters let through, one of each group of near-duplicates."""
-    category = digest(filters.category) if filters.category is not None else None
-    excluded = {digest(ident) for ident in filters.exclude}
-    first = filters.published_after.toordinal() if filters.published_after else 0
-    last = filters.published_before.toordinal() if filters.published_before else None
-    least = filters.min_score
+    left: Iterable[int] = range(count)
+    if filters.category is not None:
+        category = digest(filters.category)
+        left = [i for i, other in enumerate(digests[count:].tolist()) if other == category]
+    if filters.published_after or filters.published_before:
+        first = filters.published_after.toordinal() if filters.published_after else 1
+        last = filters.published_before.toordinal() if filters.published_before else _LAST_DAY
+        days = columns[2 * count : 3 * count].tolist()
+        left = [i for i in left if first <= days[i] <= last]
+    if filters.exclude:
+        excluded = {digest(ident) for ident in filters.exclude}
+        left = [i for i in left if digests[i] not in excluded]
+    if filters.min_score is not None:
+        left = [i for i in left if columns[3 * count + i] / _MILLION >= filters.min_score]
     picked: list[int] = []
     groups: set[int] = set()
-    for i in range(count):
-        day = columns[2 * count + i]
-        if (
-            (category is not None and digests[count + i] != category)
-            or day < first
-            or (last is not None and not 0 < day <= last)
-            or digests[i] in excluded
-            or (least is not None and columns[3 * count + i] / _MILLION < least)
-        ):
-            continue
+    for i in left:
         group = columns[6 * count + i]
-        if group:
-            if group in groups:
-                continue
-            groups.add(group)
+        if group and group in groups:
+            continue
+        groups.add(group)
         picked.append(i)
         if len(picked) == limit:
             break

@@ -57,7 +57,7 @@ class Asked:
     @property
     def name(self) -> str:
         """Of what decides the list; empty when nothing is asked."""
-        return self.form.name + json.dumps(sorted(self.excluded)) if self.excluded else self.form.name
+        return f"{self.form.name}{sorted(self.excluded)}" if self.excluded else self.form.name
 
     @property
     def shape(self) -> str:

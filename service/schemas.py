@@ -182,7 +182,7 @@ class RelatedQuery(BaseModel):
         default=None, description="Only what was published on this day or earlier.", examples=["2026-12-31"]
     )
     exclude: list[str] = Field(
-        default=[],
+        default_factory=list,
         description="Ids that are not wanted, for example because the page shows them already. An id that is unknown "
         "is no mistake. An id with a comma in it may be given as it is.",
         examples=[["bread", "2024/sourdough"]],
@@ -194,12 +194,12 @@ class RelatedQuery(BaseModel):
         examples=[0.4],
     )
     include: Annotated[list[Literal["unlinked"]], BeforeValidator(_split)] = Field(
-        default=[],
+        default_factory=list,
         description="`unlinked`: also articles known only from a blurb, which have no URL.",
         examples=[["unlinked"]],
     )
     fields: Annotated[list[CardField], BeforeValidator(_split)] = Field(
-        default=[], description="The fields of each card; `id` is always there.", examples=[["title", "url"]]
+        default_factory=list, description="The fields of each card; `id` is always there.", examples=[["title", "url"]]
     )
 
     @model_validator(mode="after")

@@ -178,11 +178,15 @@ def test_all_mistakes_are_told_at_once_with_their_place(tmp_path: Path, monkeypa
         ("at_least = 51", "51 is not a whole number from 0 to 50"),
         ('host = " "', "' ' is not text"),
         ('related_selector = ""', "'' is not text"),
+        ("drafts = 1", "1 is not true or false"),
+        ('access_log = "yes"', "'yes' is not true or false"),
+        ('api_keys = ["secret"]', "['secret'] is not a list of sha256 digests, 64 hexadecimal digits each"),
         ('home = "/srv"', "the home is named by --home or RELATED_HOME"),
         (
             "zzz = 1",
             "there is no setting 'zzz'; did you mean model, related_selector, max_page_bytes, keep_editions, "
-            "degraded_after_hours, min_score, diversity, per_category, at_least, host, port, cors_origins?",
+            "degraded_after_hours, min_score, diversity, per_category, at_least, host, port, cors_origins, api_keys, "
+            "max_body_bytes, drafts, drafts_waiting, drafts_timeout_seconds, access_log, variants?",
         ),
     ],
 )
@@ -198,6 +202,38 @@ def test_what_is_no_origin_is_refused(tmp_path: Path, value: str) -> None:
 
     (mistake,) = mistakes(tmp_path)
     assert mistake.endswith('is not a list of origins such as "https://example.org", without a path, or "*"')
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"curated:10"',
+        '["curated"]',
+        '["curated:0"]',
+        '["other:10"]',
+        '["curated:60", "model:41"]',
+        '["model:5", "model:6"]',
+    ],
+)
+def test_what_is_no_test_of_variants_is_refused(tmp_path: Path, value: str) -> None:
+    write_file(tmp_path, f"variants = {value}")
+
+    (mistake,) = mistakes(tmp_path)
+    assert mistake.endswith('is not a list such as "curated:10", "model:10": variant and percentage of pages')
+
+
+def test_the_services_settings_are_read_from_file_and_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(tmp_path, f'drafts = true\naccess_log = false\napi_keys = ["{"a" * 64}"]\nvariants = ["curated:60"]')
+    read = load_settings(tmp_path)
+    assert (read.drafts, read.access_log, read.api_keys, read.variants) == (True, False, ("a" * 64,), ("curated:60",))
+
+    monkeypatch.setenv("RELATED_DRAFTS", "False")
+    monkeypatch.setenv("RELATED_ACCESS_LOG", "1")
+    monkeypatch.setenv("RELATED_VARIANTS", "curated:10, model:90")
+    read = load_settings(tmp_path)
+    assert (read.drafts, read.access_log, read.variants) == (False, True, ("curated:10", "model:90"))
 
 
 @pytest.mark.parametrize("content", [b"port 80", b'host = "\xff"'])

@@ -196,7 +196,7 @@ def test_a_second_build_at_the_same_time_is_refused(tmp_path: Path, encoder: Cou
 def test_a_build_goes_on_from_a_damaged_edition(tmp_path: Path, encoder: CountingEncoder) -> None:
     site, home = write_site(tmp_path / "site"), tmp_path / "home"
     first = build([site], home, encoder, BuildOptions()).edition
-    (home / "editions" / first / "lists.jsonl").write_text("{}")
+    (home / "editions" / first / "lists.sqlite3").write_text("{}")
     second = build([site], home, encoder, BuildOptions())
     assert second.changed is None
     assert open_current(home).related("page-000").recommendations
@@ -262,8 +262,8 @@ def test_an_edition_of_an_older_format_is_refused_and_the_next_build_is_a_first_
     first = build([site], home, encoder, BuildOptions())
     path = home / "editions" / first.edition / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}), encoding="utf-8")
-    with pytest.raises(EditionError, match=r"has format 1, this version reads 2: run `related build`$"):
+    with pytest.raises(EditionError, match=r"has format 1, this version reads 3: run `related build`$"):
         open_current(home)
     second = build([site], home, encoder, BuildOptions())
     assert (second.changed, second.encoded, second.reused) == (None, 0, first.encoded)
-    assert open_current(home).manifest["format"] == 2
+    assert open_current(home).manifest["format"] == 3

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -312,7 +313,10 @@ def test_the_proxy_keeps_an_empty_answer_for_a_short_time(site: Site) -> None:
 
 
 def lifetime(copy: Path) -> int:
-    """For how many seconds nginx holds a copy fresh, as the head of its file says."""
+    """For how many seconds nginx holds a copy fresh, as the head of its file says. It writes it once it has answered."""
+    give_up = time.monotonic() + 10
+    while not copy.exists() and time.monotonic() < give_up:
+        time.sleep(0.02)
     _version, valid, _updating, _error, _modified, date = struct.unpack("6q", copy.read_bytes()[:48])
     return int(valid - date)
 

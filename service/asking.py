@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from recommender.ranking import Rules
 from service.schemas import Card, RelatedQuery, excluded_ids
-from service.version import VERSION
+from service.version import CODE
 
 ALL_FIELDS = frozenset(Card.model_fields)
 
@@ -106,7 +106,7 @@ def _shape(fields: tuple[str, ...]) -> tuple[frozenset[str], str]:
     """The fields that cards show when these are asked for, and what the bytes are called that have them."""
     shown = frozenset({"id", *fields}) if fields else ALL_FIELDS
     shown = ALL_FIELDS if shown == ALL_FIELDS else shown
-    return shown, blake2b(json.dumps([VERSION, sorted(shown)]).encode(), digest_size=4).hexdigest()
+    return shown, blake2b(json.dumps([CODE, sorted(shown)]).encode(), digest_size=4).hexdigest()
 
 
 PLAIN = Asked.of(RelatedQuery())

@@ -7,8 +7,7 @@
     <home>/answers/<edition>-<key>.heads      the parts of cards that these have in common
     <home>/answers/<edition>-<key>.index      where each answer and list begins, by the answer's recommendation_id
 
-The key names all that an answer depends on beside its edition: the site's rules, the A/B test, the version of this
-code. The folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked
+The key names all that an answer depends on beside its edition: the site's rules, the A/B test, this very code. The folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked
 for.
 
 The index is the one file format of our own: a look-up in SQLite costs twice as much, most of it for what a look-up does
@@ -42,7 +41,7 @@ from service.asking import Filters
 from service.schemas import RelatedResponse
 from service.selections import Heads, pack, select
 from service.settings import Settings, load_settings
-from service.version import VERSION
+from service.version import CODE
 
 FOLDER = "answers"
 GZIP_LEVEL = 6
@@ -87,7 +86,7 @@ class Page(NamedTuple):
 
 def path_of(home: Path, answers: Answers) -> Path:
     """Where the ready answers of an edition stand, or would."""
-    key = hashlib.sha256(f"{answers.key} {VERSION}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{answers.key} {CODE}".encode()).hexdigest()[:16]
     return home / FOLDER / f"{answers.edition.id}-{key}.sqlite3"
 
 

@@ -313,7 +313,7 @@ def test_the_proxy_keeps_an_empty_answer_for_a_short_time(site: Site) -> None:
 
 
 def lifetime(copy: Path) -> int:
-    """For how many seconds nginx holds a copy fresh, as the head of its file says. It writes it once it has answered."""
+    """For how many seconds nginx holds a copy fresh, as the head of its file says, written once it has answered."""
     give_up = time.monotonic() + 10
     while not copy.exists() and time.monotonic() < give_up:
         time.sleep(0.02)

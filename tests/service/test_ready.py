@@ -117,7 +117,7 @@ def test_the_key_names_all_that_an_answer_depends_on(home: Path, monkeypatch: py
         *({"variants": ("curated:10",)}, {"variants": ("curated:11",)}, {"variants": ("model:10",)}),
     ]
     paths = [path_of(home, answers(home, **some)) for some in settings]
-    monkeypatch.setattr(ready, "VERSION", "another")
+    monkeypatch.setattr(ready, "CODE", "another")
     paths.append(path_of(home, answers(home)))
     publish_other_edition(home)
     paths.append(path_of(home, answers(home)))

@@ -7,8 +7,8 @@
     <home>/answers/<edition>-<key>.heads      the parts of cards that these have in common
     <home>/answers/<edition>-<key>.index      where each answer and list begins, by the answer's recommendation_id
 
-The key names all that an answer depends on beside its edition: the site's rules, the A/B test, this very code. The folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked
-for.
+The key names all that an answer depends on beside its edition: the site's rules, the A/B test, this very code. The
+folder is a cache: while a file is missing, and where an answer in it is damaged, it is made when it is asked for.
 
 The index is the one file format of our own: a look-up in SQLite costs twice as much, most of it for what a look-up does
 not need (benchmarks/results/serving.md). It is an array of 64-bit numbers in order, the first 8 bytes of the

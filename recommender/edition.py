@@ -122,7 +122,7 @@ class Edition:
             for place, item in self._with_items(row, found)
             if item.twins is None or item.twins != essay.twins
         ]
-        return WholeList(list_limit(row.list_length), row.lifts and rules.balanced, places)
+        return WholeList(list_limit(row.list_length), row.lifts and rules.balanced and rules.additions, places)
 
     def _places(self, essay: Item, row: ListRow, rules: Rules, regard_twins: bool = True) -> tuple[Recommendation, ...]:
         curated = row.passing(row.curated, rules)

@@ -3,7 +3,6 @@
     items       what can be recommended, a row an item, in the order given
     categories  the categories of all items, by number
     lists       each essay's curated list, candidates and unmatched blurbs, a row an essay, in the order given
-
     signals     the signals that are named as reasons, by number
 
 A row of `lists` holds its three groups one after the other, as columns, so that a filter can look at a column before

@@ -51,7 +51,7 @@ class Asked:
 
     @property
     def only_filters(self) -> bool:
-        """Whether it asks for the same order and the same fields, and at most takes away."""
+        """Whether it asks for the same order and the same fields, and at most takes away from all that there is."""
         return self.form.only_filters
 
     @property
@@ -124,7 +124,7 @@ def read_query(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
     excludes = [part for part in parts if part.startswith(_EXCLUDE)]
     if not excludes:
         return _read(raw, model)
-    asked = _read(b"&".join(part for part in parts if part not in excludes), model)
+    asked = _read(b"&".join(part for part in parts if not part.startswith(_EXCLUDE)), model)
     ids = [unquote_plus(part[len(_EXCLUDE) :].decode("latin-1")) for part in excludes]
     return Asked(asked.form, asked.excluded | excluded_ids(ids)) if asked else None
 

@@ -7,7 +7,6 @@ becomes the current one, by `related build` and `related rollback`.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Literal
 from corpus.errors import EditionError
 from recommender.edition import Edition, current_id, edition_ids, open_current, open_edition
 from recommender.watch import Unwatched, Watch
-from service.ready import FOLDER, Page, ReadyAnswers, answers_of, prepare
+from service.ready import FOLDER, Page, answers_of, pages_of, prepare
 from service.settings import Settings
 
 What = Literal["new", "gone", "list", "cards", "scores"]
@@ -80,7 +79,7 @@ def compare(before: Iterable[Page], after: Iterable[Page]) -> Iterator[Change]:
             yield Change(new.id, new.url, "new")
             new = next(news, None)
         elif old and new:
-            if old.whole != new.whole:
+            if old.answer != new.answer:
                 yield Change(new.id, new.url, _what(old, new))
             old, new = next(olds, None), next(news, None)
 
@@ -94,7 +93,7 @@ def _what(old: Page, new: Page) -> What:
 def _write(settings: Settings, before: Edition | None, after: Edition) -> None:
     old: Iterable[Page] = _pages(settings, before) if before else ()
     path = _path(settings.home, after.id)
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
+    aside = path.with_name(f".{path.name}")
     with aside.open("w", encoding="ascii") as file:
         file.write(json.dumps({"edition": after.id, "since": before.id if before else None}) + "\n")
         for change in compare(old, _pages(settings, after)):
@@ -103,7 +102,7 @@ def _write(settings: Settings, before: Edition | None, after: Edition) -> None:
 
 
 def _pages(settings: Settings, edition: Edition) -> Iterator[Page]:
-    return ReadyAnswers(prepare(settings.home, answers_of(settings, edition))).pages()
+    return pages_of(prepare(settings.home, answers_of(settings, edition)))
 
 
 def _before(home: Path, ident: str) -> Edition | None:

@@ -171,7 +171,10 @@ class LiveEdition:
         answers = answers_of(self._settings, edition)
         ready = ReadyAnswers.open(self._home, answers)
         if ready is None and self._prepare:
-            self._prepare(edition)
+            try:
+                self._prepare(edition)
+            except OSError:  # the answers are made when they are asked for
+                _log.warning("ready answers cannot be prepared", exc_info=True)
         return Replies(answers, ready)
 
     def _take_up_ready(self) -> None:

@@ -20,10 +20,10 @@ from service.replies import Reply, read_headers, reads_gzip
 from service.schemas import RelatedQuery
 
 _BEFORE, _AFTER = "/v1/articles/", "/related"
-_log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "HEAD"})
 _LONGEST_TARGET, _MOST_HEADERS = 2_000, 8_000
 """In bytes. A larger request is rare; whether it is too large, service/limits.py says."""
+_log = logging.getLogger(__name__)
 
 
 class FastPath:
@@ -60,7 +60,7 @@ class FastPath:
             return None
         raw: bytes = scope["query_string"]
         known, accepted, size = read_headers(scope["headers"])
-        if len(scope.get("raw_path", path)) + len(raw) > _LONGEST_TARGET or size > _MOST_HEADERS:
+        if len(scope.get("raw_path") or path) + len(raw) > _LONGEST_TARGET or size > _MOST_HEADERS:
             return None
         try:
             asked = read_query(raw, RelatedQuery) if raw else PLAIN

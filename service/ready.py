@@ -26,7 +26,7 @@ import sys
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from struct import Struct
@@ -34,12 +34,13 @@ from threading import Thread
 from typing import NamedTuple, Self
 from zlib import crc32
 
+from corpus.errors import EditionError
 from recommender.edition import Edition, edition_ids, flush, open_edition
 from recommender.ranking import Item
 from service.answers import Answers, to_bytes
 from service.asking import Filters
 from service.schemas import RelatedResponse
-from service.selections import Heads, pack, select
+from service.selections import Heads, intact, pack, select
 from service.settings import Settings, load_settings
 from service.version import CODE
 
@@ -47,7 +48,7 @@ FOLDER = "answers"
 GZIP_LEVEL = 6
 _SCHEMA = """
 CREATE TABLE pages (
-    id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLOB NOT NULL, whole BLOB NOT NULL
+    id TEXT PRIMARY KEY, url TEXT, list BLOB NOT NULL, cards BLOB NOT NULL, answer BLOB NOT NULL
 ) WITHOUT ROWID;
 """
 _FORMS = ("plain", "gzipped", "whole")
@@ -81,7 +82,7 @@ class Page(NamedTuple):
     url: str | None
     list: bytes
     cards: bytes
-    whole: bytes
+    answer: bytes
 
 
 def path_of(home: Path, answers: Answers) -> Path:
@@ -94,23 +95,23 @@ class ReadyAnswers:
     """The files, opened for reading by any number of threads."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         index = _mapped(path.with_suffix(".index"))
         count = len(index) // (_KEY_BYTES + _RECORD.size)
         self._keys = index[: count * _KEY_BYTES].cast("Q")
         self._records = index[count * _KEY_BYTES :]
         self._checked = [bytearray(count) for _ in _FORMS]
         self._heads = _mapped(path.with_suffix(f".{_HEADS}"))
-        self._bodies = [os.open(bodies, os.O_RDONLY) for bodies in _bodies_of(path)]
-        for descriptor in self._bodies:
-            weakref.finalize(self, os.close, descriptor)
+        self._bodies: list[int] = []
+        weakref.finalize(self, _close_all, self._bodies)
+        for bodies in _bodies_of(path):
+            self._bodies.append(os.open(bodies, os.O_RDONLY))
 
     @classmethod
     def open(cls, home: Path, answers: Answers) -> "ReadyAnswers | None":
         """The ready answers of an edition, None while there are none."""
         path = path_of(home, answers)
         try:
-            return cls(path) if path.is_file() else None
+            return cls(path) if _are_there(path) else None
         except (OSError, ValueError) as error:
             _log.warning("ready answers in %s cannot be used: %s", path.name, error)
             return None
@@ -122,7 +123,8 @@ class ReadyAnswers:
     def selected(self, page: bytes, filters: Filters, limit: int | None, name: str, gzipped: bool) -> Body | None:
         """What the filters leave of a page's whole list, as the answer with this name.
 
-        page: the recommendation_id of the page's plain answer. None when filters may do more than take away.
+        page: the recommendation_id of the page's plain answer. None when it is not here, or damaged, or when filters
+        may do more than take away.
         """
         whole = self._read(page, _WHOLE)
         if whole is None or not whole.data:
@@ -150,13 +152,16 @@ class ReadyAnswers:
         if not checked[place]:
             if crc32(data, record[1]) != checksum:
                 return None
+            if form == _WHOLE and data and not intact(data, self._heads):
+                return None
             checked[place] = True
         return Body(data, record[1])
 
-    def pages(self) -> Iterator[Page]:
-        """What every page's answer was, in the order of ids."""
-        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True)) as db:
-            yield from map(Page._make, db.execute("SELECT id, url, list, cards, whole FROM pages ORDER BY id"))
+
+def pages_of(path: Path) -> Iterator[Page]:
+    """What every page's answer was, in the order of ids."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as db:
+        yield from map(Page._make, db.execute("SELECT id, url, list, cards, answer FROM pages ORDER BY id"))
 
 
 def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = lambda count: None) -> Path:
@@ -170,7 +175,7 @@ def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = la
     with (path.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _drop_old(home)
-        if not _is_whole(path):
+        if not _is_complete(path):
             aside.unlink(missing_ok=True)
             _write(aside, answers, progress)
             for written in _beside(aside):
@@ -192,9 +197,19 @@ def answers_of(settings: Settings, edition: Edition) -> Answers:
     return Answers(edition, settings.rules(), settings.variants)
 
 
-def _is_whole(path: Path) -> bool:
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _are_there(path: Path) -> bool:
+    """Whether all the files are there, and none is empty."""
+    return all(file.is_file() and file.stat().st_size for file in (path, *_beside(path)))
+
+
+def _is_complete(path: Path) -> bool:
     """Whether the files are there, and what the pages' answers were made of can be read from end to end."""
-    if not all(file.is_file() for file in (path, *_beside(path))):
+    if not _are_there(path):
         return False
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as db:
@@ -230,7 +245,8 @@ def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> N
                 records.append((name, _RECORD.pack(name[_KEY_BYTES:], count, *places)))
                 db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", _page(response))
                 progress(1)
-        parts.write(b" ")  # an empty file cannot be mapped
+        for file in (parts, bodies[_WHOLE]):
+            file.write(b" ")  # an empty file cannot be mapped, and is no whole one
     path.with_suffix(".index").write_bytes(_index_of(records))
     for written in (path, *_beside(path)):
         flush(written)
@@ -276,7 +292,8 @@ def _digest(text: str) -> bytes:
 def _drop_old(home: Path) -> None:
     kept = set(edition_ids(home))
     for path in (home / FOLDER).iterdir():
-        edition = path.stem.removeprefix("changed-") if path.suffix == ".jsonl" else path.stem.rpartition("-")[0]
+        is_list = path.suffix == ".jsonl"
+        edition = path.stem.lstrip(".").removeprefix("changed-") if is_list else path.stem.rpartition("-")[0]
         if path.suffix in _SUFFIXES and edition not in kept:
             path.unlink(missing_ok=True)
 
@@ -285,7 +302,8 @@ def _main() -> None:
     """Prepare the edition that the command line names, in the home that the environment names."""
     os.nice(10)
     settings = load_settings(Path(os.environ["RELATED_HOME"]))
-    prepare(settings.home, answers_of(settings, open_edition(settings.home, sys.argv[1])))
+    with suppress(EditionError):  # it was replaced meanwhile
+        prepare(settings.home, answers_of(settings, open_edition(settings.home, sys.argv[1])))
 
 
 if __name__ == "__main__":

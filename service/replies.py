@@ -58,7 +58,7 @@ class Replies:
             return unchanged
         ready = self._ready(ident, named, asked, gzipped)
         body, cache = (ready, _READY) if ready else self._made(to_bytes, ident, asked, gzipped)
-        reply = _whole(name, tag, body, cache, gzipped, _JSON)
+        reply = _full_reply(name, tag, body, cache, gzipped, _JSON)
         return _any_copy(reply) if known == b"*" else reply
 
     def html(self, ident: str, asked: Asked = PLAIN, known: bytes = b"", gzipped: bool = False) -> Reply:
@@ -68,7 +68,7 @@ class Replies:
         unchanged = _unchanged(name, tag, known, gzipped) if known else None
         if unchanged:
             return unchanged
-        reply = _whole(name, tag, *self._made(_html, ident, asked, gzipped), gzipped, _HTML)
+        reply = _full_reply(name, tag, *self._made(_html, ident, asked, gzipped), gzipped, _HTML)
         return _any_copy(reply) if known == b"*" else reply
 
     def _ready(self, ident: str, name: bytes, asked: Asked, gzipped: bool) -> Body | None:
@@ -172,7 +172,7 @@ def _any_copy(reply: Reply) -> Reply:
 _OF_THE_BODY = {b"content-type", b"content-length", b"content-encoding"}
 
 
-def _whole(name: str, tag: bytes, body: Body, cache: Cache, gzipped: bool, headers: list[Header]) -> Reply:
+def _full_reply(name: str, tag: bytes, body: Body, cache: Cache, gzipped: bool, headers: list[Header]) -> Reply:
     """200. What is empty is not compressed."""
     length = (b"content-length", b"%d" % len(body.data))
     if not body.items:

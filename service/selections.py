@@ -5,7 +5,7 @@ Edition.whole_list() leaves to rank(). A test compares them. Here a whole list i
 serialised but for their positions, so that a request looks at some numbers and joins what is left.
 
     _HEAD           how many entries, how many a page shows, whether rank() may lift one into a full list, lengths of
-                    `before` and `between`
+                    `before` and `between`, checksum (CRC-32) of the unchanging parts of its cards
     int64 columns   digests of each entry's id and category (0 for none)
     uint32 columns  where the unchanging part of its card stands in the file of such parts, and its length; the ordinal
                     of its date (0 for none); score in millionths; where its two texts end; the number of its group
@@ -20,13 +20,15 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
 from struct import Struct
+from zlib import crc32
 
 from recommender.edition import WholeList
+from recommender.ranking import LIFTING_LIMIT
 from service.answers import to_bytes
 from service.asking import Filters
 from service.schemas import Card, RelatedResponse
 
-_HEAD = Struct("<HH?II")
+_HEAD = Struct("<HH?III")
 _WIDE, _NARROW = 2, 7
 _MILLION = 1_000_000
 _LAST_DAY = date.max.toordinal()
@@ -60,18 +62,20 @@ def pack(response: RelatedResponse, whole: WholeList, heads: Heads) -> tuple[byt
     ids.extend(digest(card.id) for card in response.items)
     ids.extend(digest(card.category) if card.category is not None else 0 for card in response.items)
     groups: dict[str, int] = {}
+    checksum = 0
     for card, (_, item) in zip(response.items, whole.places, strict=True):
         group = groups.setdefault(item.twins, len(groups) + 1) if item.twins is not None else 0
         head, scored, rest = _cut(card)
         place, written = heads.place(head)
         new += written
+        checksum = crc32(head, checksum)
         day = card.published.toordinal() if card.published else 0
         score = round(card.score * _MILLION)
         ends = len(texts) + len(scored), len(texts) + len(scored) + len(rest)
         for column, value in zip(narrow, (*place, day, score, *ends, group), strict=True):
             column.append(value)
         texts += scored + rest
-    sizes = _HEAD.pack(len(response.items), whole.limit, whole.lifts, len(before), len(between))
+    sizes = _HEAD.pack(len(response.items), whole.limit, whole.lifts, len(before), len(between), checksum)
     return b"".join((sizes, ids.tobytes(), *(column.tobytes() for column in narrow), before, between, texts)), new
 
 
@@ -82,13 +86,13 @@ def select(
 
     None when that is for rank() to say.
     """
-    count, shown, lifts, before, between = _HEAD.unpack_from(packed)
+    count, shown, lifts, before, between, _ = _HEAD.unpack_from(packed)
     wide = _HEAD.size + _WIDE * 8 * count
     texts = wide + _NARROW * 4 * count
     view = memoryview(packed)
     digests, columns = view[_HEAD.size : wide].cast("q"), view[wide:texts].cast("I")
     picked = _passing(digests, columns, count, filters, limit or shown)
-    if lifts and len(picked) == (limit or shown):
+    if lifts and len(picked) == (limit or shown) >= LIFTING_LIMIT:
         return None
     start = texts + before + between
     parts: list[bytes | memoryview] = [packed[texts : texts + before], name.encode(), packed[texts + before : start]]
@@ -104,6 +108,16 @@ def select(
         )
     parts.append(b"]}")
     return b"".join(parts), len(picked)
+
+
+def intact(packed: bytes, heads: memoryview) -> bool:
+    """Whether the unchanging parts of its cards are what was written."""
+    count, *_, checksum = _HEAD.unpack_from(packed)
+    columns = memoryview(packed)[_HEAD.size + _WIDE * 8 * count :][: 2 * 4 * count].cast("I").tolist()
+    found = 0
+    for start, length in zip(columns[:count], columns[count:], strict=True):
+        found = crc32(heads[start : start + length], found)
+    return bool(found == checksum)
 
 
 def digest(text: str) -> int:

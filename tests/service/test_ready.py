@@ -18,7 +18,7 @@ from recommender.list_store import EssayLists
 from service import ready
 from service.answers import Answers, to_bytes
 from service.editions import LOOK_EVERY, LiveEdition
-from service.ready import FOLDER, Body, ReadyAnswers, answers_of, path_of, prepare, start_preparing
+from service.ready import FOLDER, Body, ReadyAnswers, answers_of, pages_of, path_of, prepare, start_preparing
 from service.replies import Replies
 from service.settings import Settings
 from tests.service.editions import NOON, Clock, publish_edition, publish_other_edition
@@ -97,15 +97,12 @@ def test_of_a_page_that_is_unknown_nothing_is_ready(home: Path, ident: str) -> N
 
 def test_what_every_pages_answer_was_is_told_in_id_order(home: Path) -> None:
     found = answers(home)
-    prepare(home, found)
-    opened = ReadyAnswers.open(home, found)
-    assert opened is not None
 
-    pages = list(opened.pages())
+    pages = list(pages_of(prepare(home, found)))
 
     assert [page.id for page in pages] == sorted(found.edition.essay_ids())
     assert {page.id: page.url for page in pages}["bread"] == "https://example.org/bread"
-    assert all(len(digest) == 8 for page in pages for digest in (page.list, page.cards, page.whole))
+    assert all(len(digest) == 8 for page in pages for digest in (page.list, page.cards, page.answer))
 
 
 # --- Their key ----------------------------------------------------------------------------------------------------

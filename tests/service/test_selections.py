@@ -171,6 +171,7 @@ def shown(reply: Reply) -> list[str]:
         ({"category": "Land", "limit": 2}, ["second", IDS[2]]),
         ({"min_score": 0.94}, ["first"]),
         ({"published_after": MAY}, IDS[1:4]),
+        ({"published_before": MAY}, IDS[1:4]),  # what has no date is out
         ({"category": "Sky"}, []),
         ({"limit": 50}, ["first", *IDS[1:13]]),
     ],

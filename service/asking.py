@@ -135,7 +135,7 @@ def _pair(part: bytes) -> list[tuple[str, str]]:
     return parse_qsl(part.decode("latin-1"), keep_blank_values=True)
 
 
-@lru_cache(1024)
+@lru_cache(4096)
 def _read(raw: bytes, model: type[RelatedQuery]) -> Asked | None:
     pairs = [pair for part in raw.split(b"&") for pair in _pair(part)]
     if mistakes(model, [name for name, _ in pairs]):

@@ -4,6 +4,7 @@ and the documented route, send what is made here."""
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from service.answers import Answers, to_bytes
@@ -126,6 +127,7 @@ def held_tags(known: bytes) -> list[bytes]:
     return [part.strip().removeprefix(b"W/").strip(b'"') for part in known.split(b",")]
 
 
+@lru_cache(256)
 def reads_gzip(accepted: bytes) -> bool:
     """Whether an Accept-Encoding header takes gzip."""
     if b"gzip" not in accepted:

@@ -358,6 +358,17 @@ def edition_ids(home: Path) -> list[str]:
     return [folder.name for folder in _folders(home)]
 
 
+def newest_intact(home: Path, before: str) -> Edition | None:
+    """The newest edition before this id of which the service can read all; None when there is none."""
+    for ident in reversed(edition_ids(home)):
+        if ident < before:
+            try:
+                return open_edition(home, ident)
+            except EditionError:
+                continue
+    return None
+
+
 def list_editions(home: Path) -> list[EditionSummary]:
     """Every edition of the home, newest first, damaged ones with the reason."""
     try:

@@ -1,6 +1,6 @@
 """The access log: a line of JSON for each request, on standard output.
 
-A line is made as its request ends (about 2 microseconds) and written by a thread some 100 ms later. No query string,
+A line is made as its request ends and written by a thread some 100 ms later. No query string,
 header or body ever gets in: see docs/watching.md for the fields.
 """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from corpus.errors import EditionError
-from recommender.edition import Edition, current_id, edition_ids, open_current, open_edition
+from recommender.edition import Edition, current_id, newest_intact, open_current
 from recommender.watch import Unwatched, Watch
 from service.ready import FOLDER, Page, answers_of, pages_of, prepare
 from service.settings import Settings
@@ -62,7 +62,7 @@ def read_changes(settings: Settings) -> Changes:
     if not path.exists():
         edition = open_current(settings.home)
         prepare(settings.home, answers_of(settings, edition))
-        _write(settings, _before(settings.home, ident), edition)
+        _write(settings, newest_intact(settings.home, ident), edition)
     head, *pages = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return Changes(head["edition"], head["since"], tuple(Change(**page) for page in pages))
 
@@ -103,15 +103,6 @@ def _write(settings: Settings, before: Edition | None, after: Edition) -> None:
 
 def _pages(settings: Settings, edition: Edition) -> Iterator[Page]:
     return pages_of(prepare(settings.home, answers_of(settings, edition)))
-
-
-def _before(home: Path, ident: str) -> Edition | None:
-    for older in reversed([other for other in edition_ids(home) if other < ident]):
-        try:
-            return open_edition(home, older)
-        except EditionError:
-            continue
-    return None
 
 
 def _path(home: Path, ident: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from corpus.errors import EditionError, NoEdition
-from recommender.edition import Edition, check_served, current_id, list_editions, open_edition, served_bytes
+from recommender.edition import Edition, check_served, current_id, newest_intact, open_edition, served_bytes
 from service.answers import Answers
 from service.ready import ReadyAnswers, answers_of
 from service.replies import Replies
@@ -162,8 +162,8 @@ class LiveEdition:
 
     def _newest_intact(self, before: str) -> Replies | None:
         try:
-            intact = [entry.id for entry in list_editions(self._home) if entry.id < before and not entry.broken]
-            return self._replies(open_edition(self._home, intact[0])) if intact else None
+            found = newest_intact(self._home, before)
+            return self._replies(found) if found else None
         except _CANNOT_OPEN:
             return None
 

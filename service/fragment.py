@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi import Path as PathParameter
 from starlette.responses import Response
 
-from service.problems import problem_responses
 from service.replies import Replies, held_tags, read_headers
 from service.schemas import Card, CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
-from service.website import known_parameters, send
+from service.website import OTHER_RESPONSES, ArticleId, known_parameters, send
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -87,8 +85,7 @@ _DOCUMENTED: dict[str, Any] = {
             "description": "The list as an `<aside>`; an empty body when there is nothing to show.",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
-        304: {"description": "Not Modified: the copy with this ETag is still right"},
-        **problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+        **OTHER_RESPONSES,
     },
 }
 
@@ -101,14 +98,7 @@ _DOCUMENTED: dict[str, Any] = {
 )
 async def fragment_by_id(
     request: Request,
-    ident: Annotated[
-        str,
-        PathParameter(
-            alias="id",
-            description="The article's id. It may hold slashes; ? # and % must be percent-encoded.",
-            examples=["2024/sourdough"],
-        ),
-    ],
+    ident: ArticleId,
     query: Annotated[FragmentQuery, Query()],
 ) -> Response:
     """For SSI, ESI, HTMX and the element of /related.js. Without style: the page's own style sheet dresses it."""

@@ -29,13 +29,21 @@ def known_parameters(model: type[BaseModel]) -> Callable[[Request], Coroutine[An
     return check
 
 
-_DOCUMENTED: dict[str, Any] = {
-    "response_model": RelatedResponse,
-    "responses": {
-        304: {"description": "Not Modified: the copy with this ETag is still right"},
-        **problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
-    },
+ArticleId = Annotated[
+    str,
+    Path(
+        alias="id",
+        description="The article's id. It may hold slashes; ? # and % must be percent-encoded.",
+        examples=["2024/sourdough"],
+    ),
+]
+OTHER_RESPONSES: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Not Modified: the copy with this ETag is still right"},
+    **problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 }
+"""What is answered about an article, in whatever form, when it is not its list."""
+
+_DOCUMENTED: dict[str, Any] = {"response_model": RelatedResponse, "responses": OTHER_RESPONSES}
 
 
 @router.get(
@@ -46,14 +54,7 @@ _DOCUMENTED: dict[str, Any] = {
 )
 async def related_by_id(
     request: Request,
-    ident: Annotated[
-        str,
-        Path(
-            alias="id",
-            description="The article's id. It may hold slashes; ? # and % must be percent-encoded.",
-            examples=["2024/sourdough"],
-        ),
-    ],
+    ident: ArticleId,
     query: Annotated[RelatedQuery, Query()],
 ) -> Response:
     """Cards, best first: what the editors listed, then what they would be most likely to add.

@@ -187,7 +187,7 @@ def main() -> int:
     for place in options.places:
         with TemporaryDirectory() as folder:
             try:
-                home = Path(place) if (Path(place) / "current").is_file() else _built(place, Path(folder), options.home)
+                home = Path(place) if (Path(place) / "current").is_file() else built(place, Path(folder), options.home)
             except NoDataset as error:
                 parser.error(str(error))
             begun = perf_counter()
@@ -195,7 +195,7 @@ def main() -> int:
     return 0 if fine else 1
 
 
-def _built(name: str, folder: Path, cached: Path) -> Path:
+def built(name: str, folder: Path, cached: Path) -> Path:
     """A home with an edition of a corpus."""
     from embeddings.cache import PLACE
     from embeddings.sentence import SentenceEncoder

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 from corpus.essay import Blurb, Essay
 from corpus.matching import Match, Matcher, normalise
@@ -48,18 +49,27 @@ class MatchReport:
         return self.joined / self.total if self.total else None
 
 
+class Unjoined(NamedTuple):
+    """How many entries of one list were joined to no essay, and why."""
+
+    ambiguous: int
+    unmatched: int
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """Everything the offline job works on, in id order.
 
     curated: essay id -> ids of the items its list names, in list order, each once. It holds essays and unmatched
              blurbs, never the essay itself.
+    unjoined: essay id -> the entries of its list that were joined to no essay; only essays that have such.
     digest: of all essays and lists; equal digests mean an equal catalogue.
     """
 
     essays: tuple[Essay, ...]
     unmatched: tuple[UnmatchedBlurb, ...]
     curated: Mapping[str, tuple[str, ...]]
+    unjoined: Mapping[str, Unjoined]
     report: MatchReport
     digest: str
 
@@ -79,6 +89,7 @@ def build_catalogue(essays: Iterable[Essay]) -> Catalogue:
         essays=joined,
         unmatched=tuple(unmatched[ident] for ident in sorted(unmatched)),
         curated={essay.id: listed for essay in ordered if (listed := _curated(essay, matches[essay.id]))},
+        unjoined={ident: left for ident, listed in matches.items() if any(left := _unjoined(listed))},
         report=_report(everything),
         digest=_digest(ordered),
     )
@@ -110,6 +121,11 @@ def _curated(essay: Essay, matches: list[Match]) -> tuple[str, ...]:
         if ident is not None and ident != essay.id:
             listed[ident] = None
     return tuple(listed)
+
+
+def _unjoined(matches: list[Match]) -> Unjoined:
+    by_how = Counter(match.how for match in matches)
+    return Unjoined(by_how["ambiguous"], by_how["unmatched"])
 
 
 def _categories_shown(matches: Iterable[Match]) -> Mapping[str, set[str]]:

@@ -10,10 +10,15 @@
     │   └── NoEdition             nothing has been published yet
     ├── BuildInProgress           another build is writing to the same home
     ├── UnknownEssay              an id or URL that the edition does not know
+    ├── DecisionRefused           an editor's decision that makes no sense
+    ├── DecisionLogError          the log of decisions cannot be read or written
     ├── KeyRefused                a request that needs an API key and has no right one
+    ├── NotSignedIn               a request to the editors' desk from somebody not known
+    ├── Forbidden                 a request to the editors' desk that its sender may not make
     ├── NotJson                   a request whose body is not declared as JSON
     ├── DraftsOff                 a draft sent to a service that answers none
-    └── DraftsBusy                a draft that the model could not answer in time
+    ├── DraftsBusy                a draft that the model could not answer in time
+    └── DeskBusy                  a question from the desk that could not be answered in time
 
 A bad *page* is no exception: it becomes a PageProblem (corpus/essay.py) and the build goes on.
 """
@@ -59,8 +64,28 @@ class UnknownEssay(RelatedArticlesError):
     """No essay of the edition has this id or URL."""
 
 
+class DecisionRefused(RelatedArticlesError):
+    """A decision that lacks something, or is about what does not exist."""
+
+
+class DecisionLogError(RelatedArticlesError):
+    """The log of decisions is damaged, of a newer version, or cannot be reached."""
+
+
 class KeyRefused(RelatedArticlesError):
     """A request that needs an API key has none, or a wrong one. The message never holds it."""
+
+
+class NotSignedIn(RelatedArticlesError):
+    """A request to the desk from somebody not known. login: the path where to sign in, and come back from."""
+
+    def __init__(self, sentence: str, login: str) -> None:
+        super().__init__(sentence)
+        self.login = login
+
+
+class Forbidden(RelatedArticlesError):
+    """A request to the desk that its sender may not make, or that another site has sent."""
 
 
 class NotJson(RelatedArticlesError):
@@ -73,3 +98,7 @@ class DraftsOff(RelatedArticlesError):
 
 class DraftsBusy(RelatedArticlesError):
     """Too many drafts are waiting, or this one has waited too long; asking again later may do."""
+
+
+class DeskBusy(RelatedArticlesError):
+    """Too many of the desk's questions are waiting, or this one has waited too long; asking again later may do."""

@@ -27,6 +27,8 @@ class BuildReport:
 
     blurbs: corpus.catalogue.MatchReport as a mapping. counts: the manifest's. changed: essays whose list differs from
     the last edition's, or that are new or gone; None for a first edition. evaluation: Evaluation.to_json().
+    overlap: how much the lists overlap (0-1) with the last edition's on average; None without a page in both.
+    held: a sentence when the edition was held back, and is not the current one; None when it was published.
     """
 
     edition: str
@@ -38,6 +40,8 @@ class BuildReport:
     changed: int | None
     seconds: Mapping[str, float]
     evaluation: Mapping[str, Any]
+    overlap: float | None = None
+    held: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The line that `related build --json` ends with."""
@@ -51,4 +55,5 @@ class BuildReport:
             "changed": self.changed,
             "seconds": dict(self.seconds),
             "evaluation": dict(self.evaluation),
+            "held": self.held,
         }

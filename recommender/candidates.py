@@ -16,13 +16,26 @@ from recommender.landscape import CHUNK, Landscape, Places
 from recommender.list_graph import ListGraph
 from recommender.list_signals import ListSignals
 from recommender.model import DEFAULT
-from recommender.signals import COUNTS, FROM_LINKS_HERE, RELATIVE, SIGNALS, Spread, relative, spread_of, text_block
+from recommender.signals import (
+    COUNTS,
+    FROM_LINKS_HERE,
+    RELATIVE,
+    SIGNALS,
+    Block,
+    Spread,
+    relative,
+    spread_of,
+    text_block,
+    vector_block,
+)
 
 BY_TEXT = 150
 BY_LISTS = 60
 """By each of predicted and votes."""
 BY_LINKS_HERE = 30
 MOST_LISTED = 20
+KEPT = 128 * 2**20
+"""Bytes of products that are kept for further questions about single essays: all of them on a site of 3,000."""
 
 Columns = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -109,6 +122,7 @@ class CandidateFinder:
         self._landscape = landscape
         self._graph = graph
         self._lists = ListSignals(landscape, graph)
+        self._products: dict[tuple[int, int], Block] = {}
 
     def of_site(self, progress: Progress = lambda done: None) -> Pairs:
         """The candidates of every essay of the site."""
@@ -121,13 +135,12 @@ class CandidateFinder:
     def of_essay(self, row: int, columns: Columns) -> Pairs:
         """One essay of the site with these candidates and no others, rows of the site in ascending order.
 
-        The values are to the last bit those of of_site(), which scores the same essays at once: a product of another
-        shape may round otherwise.
+        The values are to the last bit those of of_site().
         """
         start = row // CHUNK * CHUNK
-        places = self._landscape.rows(start, start + CHUNK)
-        wanted = [columns if own == row else columns[:0] for own in places.own.tolist()]
-        return self._find(places, wanted).select(np.array([row - start]))
+        products = self._products_of(start, start + CHUNK)
+        own = {signal: values[row - start : row - start + 1] for signal, values in products.items()}
+        return self._find(self._landscape.rows(row, row + 1), [columns], own)
 
     def of_places(self, places: Places) -> Pairs:
         """The candidates of drafts."""
@@ -139,10 +152,29 @@ class CandidateFinder:
             yield self._find(places, None if wanted is None else [wanted[row] for row in places.own])
             progress(len(places.own))
 
-    def _find(self, places: Places, wanted: Sequence[Columns] | None) -> Pairs:
-        texts = text_block(places.texts, self._landscape.texts)
+    def _products_of(self, start: int, stop: int) -> Block:
+        """The dense products of a run of essays, in one piece, since a product of another shape may round otherwise.
+
+        Those asked for last are kept: for a single pair they are nearly all of the work.
+        """
+        found = self._products.pop((start, stop), None)
+        if found is None:
+            places = self._landscape.rows(start, stop)
+            found = {"predicted": self._lists.predicted(places)}
+            found |= vector_block(places.texts, self._landscape.texts)
+        self._products[start, stop] = found
+        size = sum(matrix.nbytes for matrix in found.values())
+        while len(self._products) > max(1, KEPT // size):
+            self._products.pop(next(iter(self._products)))
+        return found
+
+    def _find(self, places: Places, wanted: Sequence[Columns] | None, products: Block | None = None) -> Pairs:
+        """products: the signals that are dense products, where they are known."""
+        known = dict(products or {})
+        predicted = known.pop("predicted", None)
+        texts = text_block(places.texts, self._landscape.texts, known or None)
         spread = spread_of(texts, places.own.tolist())
-        block = relative(texts, spread) | self._lists.block(places)
+        block = relative(texts, spread) | self._lists.block(places, predicted)
         scores = DEFAULT.block_logits(block)
         pool, from_links = _pool(block, scores, places.own) if wanted is None else _only(wanted, scores.shape)
         pool[places.own >= 0, places.own[places.own >= 0]] = False

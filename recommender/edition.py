@@ -1,6 +1,7 @@
 """Editions: immutable, checksummed results of the offline job.
 
     <home>/current                    the id of the published edition, replaced by one atomic rename
+    <home>/held/<id>.json             why an edition is not published yet (recommender/publish_gate.py)
     <home>/editions/<id>/
         manifest.json                 what it is, how it was made, the digest of every file, and its own
         lists.sqlite3                 what can be recommended, and each essay's curated list and candidates
@@ -8,8 +9,9 @@
         essays.jsonl                  the essays in full, as `related parse` prints them
         vectors.npz                   vectors (float32, unit rows) of essays and unmatched blurbs, in the order of items
         lexicon.json                  terms and idf
+        overview.sqlite3              what the editors' desk knows of every page (recommender/overview.py)
 
-An edition is written aside, in a hidden folder, and renamed when it is whole. The service reads the lists only, so
+An edition is written aside, in a hidden folder, and renamed when it is whole. The website needs the lists only, so
 this module imports neither numpy nor FAISS.
 """
 
@@ -23,17 +25,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpus.errors import BuildInProgress, EditionError, EncoderError, NoEdition, UnknownEssay
+from recommender import publish_gate
+from recommender.decisions import NOTHING, PageDecisions
+from recommender.disk import flush, write_whole
 from recommender.list_store import EssayLists, Items, ListRow, ListStore, write_store
+from recommender.overview import Overview
+from recommender.publish_gate import Held
 from recommender.ranking import Item, Ranking, Recommendation, Rules, list_limit, rank, why_not
 
-FORMAT = 3
+FORMAT = 4
 KEEP = 5
 MANIFEST = "manifest.json"
 LISTS = "lists.sqlite3"
+OVERVIEW = "overview.sqlite3"
 ESSAYS = "essays.jsonl"
 VECTORS = "vectors.npz"
 LEXICON = "lexicon.json"
@@ -45,13 +54,14 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, slots=True)
 class EditionSummary:
-    """A line of `related editions`."""
+    """A line of `related editions`. broken, held: a sentence, None when it is neither."""
 
     id: str
     built_at: str
     essays: int
     current: bool
     broken: str | None
+    held: str | None = None
 
 
 class Edition:
@@ -73,6 +83,12 @@ class Edition:
         """When the edition was built, in UTC."""
         return datetime.fromisoformat(self.manifest["built_at"])
 
+    @cached_property
+    def overview(self) -> Overview:
+        """What the desk knows of every page. Raises EditionError when its file is missing or damaged."""
+        check_edition(self.folder, (OVERVIEW,))
+        return Overview(self.folder / OVERVIEW)
+
     def essay_ids(self) -> Iterator[str]:
         """Every essay, in id order."""
         return self._store.essay_ids()
@@ -85,18 +101,28 @@ class Edition:
             raise self._unknown(url or ident)
         return item
 
+    def offered_in(self, ident: str) -> frozenset[str]:
+        """The essays whose lists name the item, shown or not; none for an id that nothing has."""
+        return self._store.offered_in(ident)
+
     def lists(self, ident: str) -> EssayLists:
         """The curated list and candidates of an essay."""
         return self._row(ident).lists(ident)
 
-    def related(self, ident: str, rules: Rules | None = None) -> Ranking:
+    def has(self, ident: str) -> bool:
+        """Whether there is an essay or unmatched blurb with this id."""
+        return self._store.item(ident) is not None
+
+    def related(self, ident: str, rules: Rules | None = None, decisions: PageDecisions = NOTHING) -> Ranking:
         """The essay's list by these rules; without rules as long as the page's curated list, else 12."""
         lists = self.lists(ident)
         rules = rules or Rules(limit=list_limit(lists.list_length))
         candidates = lists.candidates + (lists.unlinked if rules.unlinked else ())
-        return rank(self.items[ident], candidates, lists.curated, self.items, rules)
+        return rank(self.items[ident], candidates, lists.curated, self.items, rules, decisions)
 
-    def recommend(self, essay: Item, rules: Rules, limit: int | None = None) -> list[tuple[Recommendation, Item]]:
+    def recommend(
+        self, essay: Item, rules: Rules, limit: int | None = None, decisions: PageDecisions = NOTHING
+    ) -> list[tuple[Recommendation, Item]]:
         """The list of related() alone, each place with its item, found faster: an entry of the essay's row becomes an
         object only when the list may come to it.
 
@@ -104,25 +130,43 @@ class Edition:
         """
         row = self._row(essay.id)
         rules = replace(rules, limit=limit or list_limit(row.list_length))
+        if decisions.edits:
+            return self._edited(essay, row, rules, decisions)
         if rules.diversity:  # weighs the sketches of all
             found = self.related(essay.id, rules).recommendations
         else:
             found = self._places(essay, row, rules)
         return self._with_items(row, found)
 
-    def whole_list(self, essay: Item, rules: Rules) -> "WholeList | None":
-        """All that the essay's list could hold. None when rules of composition decide that, beside filters."""
-        if rules.diversity or rules.per_category or rules.at_least:
+    def whole_list(self, essay: Item, rules: Rules, decisions: PageDecisions = NOTHING) -> "WholeList | None":
+        """All that the essay's list could hold. None when rules of composition decide that, beside filters, or what is
+        pinned."""
+        if rules.diversity or rules.per_category or rules.at_least or decisions.pins:
             return None
         row = self._row(essay.id)
-        rules = replace(rules, limit=max(len(row.targets), 1))
-        found = self._places(essay._replace(twins=None), row, rules, regard_twins=False)
-        places = [
-            (place, item)
-            for place, item in self._with_items(row, found)
-            if item.twins is None or item.twins != essay.twins
-        ]
+        rules = replace(rules, limit=max(len(row.targets) + len(decisions.approved), 1))
+        alone = essay._replace(twins=None)
+        if decisions.edits:
+            found = self._edited(alone, row, rules, decisions, regard_twins=False)
+        else:
+            found = self._with_items(row, self._places(alone, row, rules, regard_twins=False))
+        places = [(place, item) for place, item in found if item.twins is None or item.twins != essay.twins]
         return WholeList(list_limit(row.list_length), row.lifts and rules.balanced and rules.additions, places)
+
+    def _edited(
+        self, essay: Item, row: ListRow, rules: Rules, decisions: PageDecisions, regard_twins: bool = True
+    ) -> list[tuple[Recommendation, Item]]:
+        """The list under decisions about single items, which may name any item of the edition."""
+        offered = (*row.candidates, *row.unlinked) if rules.unlinked else row.candidates
+        entries = (*row.curated, *offered)
+        beside = {pin.target for pin in decisions.pins} | decisions.approved
+        absent = self._store.named(sorted(beside - {row.targets[i] for i in entries}))
+        items = row.items(entries, regard_twins) | absent
+        if rules.diversity:  # a row has no sketches
+            items |= self._store.numbered([row.number_of(row.targets[i]) for i in entries])
+        found = rank(essay, row.chosen(offered), row.chosen(row.curated), items, rules, decisions).recommendations
+        in_full = self._store.named([place.target for place in found])
+        return [(place, in_full[place.target]) for place in found]
 
     def _places(self, essay: Item, row: ListRow, rules: Rules, regard_twins: bool = True) -> tuple[Recommendation, ...]:
         curated = row.passing(row.curated, rules)
@@ -137,13 +181,13 @@ class Edition:
             found = self._rank(essay, row, candidates, curated, rules, regard_twins)
         return found
 
-    def why_not(self, ident: str, target: str, rules: Rules | None = None) -> str:
+    def why_not(self, ident: str, target: str, rules: Rules | None = None, decisions: PageDecisions = NOTHING) -> str:
         """Where an item stands in the essay's list by these rules, or what keeps it out, as a sentence."""
         lists = self.lists(ident)
         rules = rules or Rules(limit=list_limit(lists.list_length))
         asked_for = rules.unlinked or any(blurb.id == target for blurb in lists.unlinked)
         candidates = lists.candidates + (lists.unlinked if asked_for else ())
-        return why_not(self.items[ident], target, candidates, lists.curated, self.items, rules)
+        return why_not(self.items[ident], target, candidates, lists.curated, self.items, rules, decisions)
 
     def check_encoder(self, fingerprint: str) -> None:
         """Raises EncoderError unless the edition's vectors are those of this encoder."""
@@ -200,6 +244,8 @@ class WholeList(NamedTuple):
 
 Prepare = Callable[[Edition], object]
 """What is done with an edition before it is shown."""
+Judge = Callable[[Edition, str], Held | None]
+"""Says whether a new edition, to be called by this id, must be held back."""
 
 
 def open_current(home: Path) -> Edition:
@@ -285,6 +331,7 @@ def build_lock(home: Path) -> Iterator[None]:
             raise BuildInProgress(f"another build is writing to {home}: wait for it to end") from None
         for leftover in (home / "editions").glob(".new-*"):
             shutil.rmtree(leftover)
+        publish_gate.clear_strays(home)
         yield
 
 
@@ -313,13 +360,42 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def publish(
-    home: Path, folder: Path, manifest: Mapping[str, Any], keep: int = KEEP, prepare: Prepare | None = None
+    home: Path,
+    folder: Path,
+    manifest: Mapping[str, Any],
+    keep: int = KEEP,
+    prepare: Prepare | None = None,
+    judge: Judge | None = None,
 ) -> str:
     """Seal the folder as an edition, make it the current one, drop the oldest; returns its id.
 
     An older edition with the same content is dropped too: rolling back to it would change nothing.
     prepare: called with the edition before it becomes the current one; when that fails, it never does.
+    judge: called before that; an edition that it holds back is kept, and waits for sign_off().
     """
+    ident, sealed = _seal(home, folder, manifest)
+    held = judge(Edition(folder, sealed), ident) if judge else None
+    if held:  # before the edition can be taken for one that may be shown
+        publish_gate.hold_back(home, held)
+    final = home / "editions" / ident
+    folder.rename(final)
+    try:
+        check_edition(final)
+        if prepare and not held:
+            prepare(open_edition(home, ident))
+    except BaseException:
+        _remove(final)
+        raise
+    if held:
+        flush(home / "editions")
+    else:
+        make_current(home, ident)
+    _prune(home, ident, keep)
+    return ident
+
+
+def _seal(home: Path, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Write the manifest and have all of the folder on the disk; returns the edition's id and the manifest."""
     files = {path.name: (path.stat().st_size, _sha256(path)) for path in sorted(folder.iterdir())}
     content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     sealed = {"format": FORMAT, **manifest, "files": files, "content": content}
@@ -329,28 +405,13 @@ def publish(
     (folder / MANIFEST).write_text(json.dumps(sealed, indent=1, ensure_ascii=False), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         flush(path)
-    final = home / "editions" / ident
-    folder.rename(final)
-    try:
-        check_edition(final)
-        if prepare:
-            prepare(open_edition(home, ident))
-    except BaseException:
-        shutil.rmtree(final)
-        raise
-    make_current(home, ident)
-    _prune(home, ident, content, keep)
-    return ident
+    return ident, sealed
 
 
 def make_current(home: Path, ident: str) -> None:
     """Point the home at an edition, atomically and for good."""
-    aside = home / f".current-{os.getpid()}"
-    aside.write_text(ident + "\n", encoding="utf-8")
-    flush(aside)
-    aside.replace(home / "current")
     flush(home / "editions")
-    flush(home)
+    write_whole(home / "current", ident + "\n")
 
 
 def edition_ids(home: Path) -> list[str]:
@@ -359,9 +420,9 @@ def edition_ids(home: Path) -> list[str]:
 
 
 def newest_intact(home: Path, before: str) -> Edition | None:
-    """The newest edition before this id of which the service can read all; None when there is none."""
+    """The newest edition before this id that may be shown and of which the service can read all, else None."""
     for ident in reversed(edition_ids(home)):
-        if ident < before:
+        if ident < before and not publish_gate.find_held(home, ident):
             try:
                 return open_edition(home, ident)
             except EditionError:
@@ -370,42 +431,89 @@ def newest_intact(home: Path, before: str) -> Edition | None:
 
 
 def list_editions(home: Path) -> list[EditionSummary]:
-    """Every edition of the home, newest first, damaged ones with the reason."""
-    try:
-        current = current_id(home)
-    except EditionError:
-        current = ""
-    return [_summary(folder, folder.name == current) for folder in reversed(_folders(home))]
+    """Every edition of the home, newest first, damaged ones and those held back with the reason."""
+    current = _current_or(home, "")
+    return [_summary(home, folder, folder.name == current) for folder in reversed(_folders(home))]
 
 
 def roll_back(home: Path, ident: str | None = None, prepare: Prepare | None = None) -> str:
     """Publish an earlier edition: the one named, else the newest intact one before the current; returns its id.
 
     prepare: called with the edition before it becomes the current one.
+    Raises EditionError for one that is damaged or held back.
     """
     if ident is None:
-        try:
-            current = current_id(home)
-        except EditionError:
-            current = "~"  # after every id
-        older = [entry for entry in list_editions(home) if entry.id < current and not entry.broken]
+        current = _current_or(home, "~")  # after every id
+        older = [entry for entry in list_editions(home) if entry.id < current and not (entry.broken or entry.held)]
         if not older:
             raise EditionError(f"there is no earlier intact edition in {home}: run `related build`")
         ident = older[0].id
-    edition = open_edition(home, ident)
-    check_edition(edition.folder)
+    edition = _open_whole(home, ident)
+    held = publish_gate.find_held(home, ident)
+    if held:
+        raise EditionError(held.sentence)
     if prepare:
         prepare(edition)
     make_current(home, ident)
     return ident
 
 
-def _summary(folder: Path, current: bool) -> EditionSummary:
+def sign_off(home: Path, ident: str | None, by: str, prepare: Prepare | None = None) -> str:
+    """Publish an edition that was held back: the one named, else the newest; returns its id. Twice is as good as once.
+
+    by: who answers for it; the marker keeps the name. prepare: called with the edition before it becomes current.
+    Raises EditionError for one that is damaged or was never held back.
+    """
+    ident = ident or _newest_held(home)
+    edition = _open_whole(home, ident)
+    marker = publish_gate.read_marker(home, ident)
+    if marker is None:
+        raise EditionError(f"edition {ident} is not held back: make it current with `related rollback {ident}`")
+    if marker.signed_by is not None and _current_or(home, "") == ident:
+        return ident
+    if prepare:
+        prepare(edition)
+    publish_gate.sign(home, marker, by, datetime.now(UTC))  # first: what is current was signed off, whatever happens
+    make_current(home, ident)
+    return ident
+
+
+def _newest_held(home: Path) -> str:
+    held = publish_gate.held_editions(home)
+    if not held:
+        raise EditionError(f"no edition in {home} is held back: see `related editions`")
+    current = _current_or(home, "")
+    if held[0].id < current:
+        raise EditionError(
+            f"the newest edition that is held back, {held[0].id}, is older than the current one, {current}: name it "
+            "where you mean it"
+        )
+    return held[0].id
+
+
+def _open_whole(home: Path, ident: str) -> Edition:
+    """An edition of which every file has been checked."""
+    edition = open_edition(home, ident)
+    check_edition(edition.folder)
+    return edition
+
+
+def _current_or(home: Path, otherwise: str) -> str:
+    """The id of the published edition, or this where there is none or nobody can tell."""
+    try:
+        return current_id(home)
+    except EditionError:
+        return otherwise
+
+
+def _summary(home: Path, folder: Path, current: bool) -> EditionSummary:
+    marker = publish_gate.find_held(home, folder.name)
+    held = marker.sentence if marker else None
     try:
         manifest = check_edition(folder)
     except EditionError as error:
-        return EditionSummary(folder.name, "", 0, current, str(error))
-    return EditionSummary(folder.name, manifest["built_at"], manifest["counts"]["essays"], current, None)
+        return EditionSummary(folder.name, "", 0, current, str(error), held)
+    return EditionSummary(folder.name, manifest["built_at"], manifest["counts"]["essays"], current, None, held)
 
 
 def _next_stamp(home: Path, built_at: datetime) -> str:
@@ -423,13 +531,26 @@ def _next_stamp(home: Path, built_at: datetime) -> str:
         return stamp
 
 
-def _prune(home: Path, newest: str, content: str, keep: int) -> None:
-    live = current_id(home)  # somebody may have rolled back since
-    older = [folder for folder in _folders(home) if folder.name not in (newest, live)]
-    same = [folder for folder in older if folder.name.endswith(f"-{content[:8]}")]
-    others = [folder for folder in older if folder not in same]
-    for folder in (*same, *others[: max(0, len(others) - keep + 1)]):
-        shutil.rmtree(folder)
+def _prune(home: Path, newest: str, keep: int) -> None:
+    """Drop what says the same as the newest edition, and the oldest; those held back first.
+
+    Builds that are held back night after night must not use up what could be rolled back to, nor may an edition that
+    waits take the place of the same one that was shown.
+    """
+    kept = {newest, current_id(home)}  # it may not be the newest: that is held back, or somebody has rolled back since
+    held = {entry.id for entry in publish_gate.held_editions(home)}
+    older = [folder for folder in _folders(home) if folder.name not in kept]
+    content = newest.rpartition("-")[2]
+    same = [f for f in older if f.name.endswith(f"-{content}") and (newest not in held or f.name in held)]
+    others = sorted((folder for folder in older if folder not in same), key=lambda f: (f.name not in held, f.name))
+    for folder in (*same, *others[: max(0, len(others) + len(kept) - keep)]):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove an edition, then its marker: as long as anything of it is there, it is held back."""
+    shutil.rmtree(folder)
+    publish_gate.forget(folder.parent.parent, folder.name)
 
 
 def _folders(home: Path) -> list[Path]:
@@ -454,12 +575,3 @@ def _checksum(manifest: Mapping[str, Any]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Have the file or folder on the disk before the next step is taken."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

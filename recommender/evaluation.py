@@ -23,6 +23,7 @@ from recommender.blurb_recall import BlurbRecall
 from recommender.calibration import CalibrationBin, calibration
 from recommender.candidates import Pairs
 from recommender.edition import Edition
+from recommender.editor_labels import NO_LABELS, EditorLabels
 from recommender.learning import CrossValidation, Lesson
 from recommender.material import Material
 from recommender.metrics import Interval, bootstrap, measure, recall
@@ -155,15 +156,16 @@ def evaluate(
 
 
 def evaluate_edition(
-    edition: Edition, watch: Watch | None = None, thorough: bool = False
+    edition: Edition, watch: Watch | None = None, thorough: bool = False, labels: EditorLabels = NO_LABELS
 ) -> tuple[dict[str, Any], Outcomes]:
     """Judge a published edition; nothing is encoded anew. Gives Evaluation.to_json() and the raw outcomes.
 
-    thorough: with each signal's worth and the learning curve. Raises EditionError when the edition is damaged.
+    thorough: with each signal's worth and the learning curve. labels: learned from beside the lists; nothing is judged
+    by them. Raises EditionError when the edition is damaged.
     """
     watch = watch or Unwatched()
     material, items = Material.load(edition), edition.items.loaded()
-    study = study_lists(material, watch)
+    study = study_lists(material, watch, labels)
     shown = edition.manifest["evaluation"]["details"]["blurbs"]
     blurbs = BlurbRecall.from_json(shown) if shown else None
     evaluation = evaluate(material, items, edition.manifest["join"]["total"], study, blurbs)
@@ -360,4 +362,5 @@ def _lesson_record(lesson: Lesson) -> dict[str, Any]:
         for name, model in models.items()
     }
     gain = list(lesson.gain) if lesson.gain else None
-    return {"used": lesson.used, "reason": lesson.reason, "lists": lesson.lists, "gain": gain, "weights": weights}
+    record = {"used": lesson.used, "reason": lesson.reason, "lists": lesson.lists, "gain": gain, "weights": weights}
+    return record | ({"editors": lesson.editors.to_json()} if lesson.editors else {})

@@ -112,35 +112,82 @@ class Explanation:
 _RULES = Rules()
 
 
+class Explainer:
+    """Explains any pair of an edition. What the pairs have in common is read once: some seconds on a large site.
+
+    passages_of: see reading_passages(). The edition's files are not looked at again, but for its lists.
+    """
+
+    def __init__(self, edition: Edition, passages_of: PassagesOf) -> None:
+        self._edition = edition
+        self._passages_of = passages_of
+        self._material = material = Material.load(edition)
+        self._lesson = Lesson.from_json(edition.manifest["lesson"])
+        self._finder = CandidateFinder(material.landscape, material.graph)
+        self._terms = list(material.reader.lexicon.vocabulary)
+        self._rows = {ident: row for row, ident in enumerate(material.ids)}
+        self._blurb_rows = {ident: row for row, ident in enumerate(material.blurbs.ids)}
+
+    def explain(
+        self, source_id: str, target_id: str, rules: Rules = _RULES, standing: str | None = None
+    ) -> Explanation:
+        """Why the target stands where it stands among the source's related articles, by these rules and their profile.
+
+        target_id: of any essay or unmatched blurb, be it a candidate or not. rules: the site's (Settings.rules()); the
+        limit is always the page's own. standing: what to say of it by someone who knows more than the edition, such as
+        the editors' decisions; None is what the edition says.
+        Raises UnknownEssay for an id that the edition does not know, RelatedArticlesError when both are one.
+        """
+        source, target = self._edition.find(source_id), find_item(self._edition, target_id)
+        if source.id == target.id:
+            raise RelatedArticlesError(f"{source.id} is the essay itself: name another one to compare it with")
+        pair = self._read_pair(source.id, target)
+        lists = self._edition.lists(source.id)
+        terms = _shared_terms(pair.source.terms, pair.target.terms, self._terms)
+        own_rules = replace(rules, limit=list_limit(lists.list_length))
+        return Explanation(
+            source=source,
+            target=target,
+            profile=rules.profile,
+            standing=standing or self._edition.why_not(source.id, target.id, own_rules),
+            listed=any(candidate.id == target.id for candidate in lists.curated),
+            editors=float(pair.models["editors"].probabilities(pair.values)[0]),
+            meaning=float(pair.models["meaning"].probabilities(pair.values)[0]),
+            account=account_for(pair.models[rules.profile], pair.values, pair.plain),
+            closest=self._closest(source, target, pair, terms),
+            terms=terms,
+        )
+
+    def _read_pair(self, source: str, target: Item) -> "_Pair":
+        row = self._rows[source]
+        here = self._material.texts.rows(row, row + 1)
+        if target.kind == "blurb":
+            column = self._blurb_rows[target.id]
+            values, plain = (found[0, column] for found in blurb_values(here, self._material))
+            there, model = self._material.blurbs.rows(column, column + 1), self._lesson.texts
+            return _Pair(here, there, values.reshape(1, -1), plain, {"editors": model, "meaning": model})
+        column = self._rows[target.id]
+        pairs = self._finder.of_essay(row, np.array([column]))
+        there, listed = self._material.texts.rows(column, column + 1), bool(pairs.listed[0])
+        models: dict[Profile, Model] = {"editors": self._lesson.model_for(listed), "meaning": self._lesson.texts}
+        return _Pair(here, there, pairs.values, pairs.plain_values(0)[0], models)
+
+    def _closest(self, source: Item, target: Item, pair: "_Pair", terms: Sequence[str]) -> PassagePair | None:
+        here, there = self._passages(source, pair.source), self._passages(target, pair.target)
+        return _closest(here, there, terms)
+
+    def _passages(self, item: Item, texts: Texts) -> Passages:
+        """A blurb is its own passage; its vector stands in the edition."""
+        if item.kind == "blurb":
+            return [item.standfirst or ""], texts.vectors.matrix
+        return self._passages_of(self._material.essays[self._rows[item.id]])
+
+
 def explain_pair(
     edition: Edition, source_id: str, target_id: str, passages_of: PassagesOf, rules: Rules = _RULES
 ) -> Explanation:
-    """Why the target stands where it stands among the source's related articles, by these rules and their profile.
-
-    target_id: of any essay or unmatched blurb, be it a candidate or not. passages_of: see reading_passages().
-    rules: the site's (Settings.rules()); the limit is always the page's own.
-    Raises UnknownEssay for an id that the edition does not know, RelatedArticlesError when both are one.
-    """
-    source, target = edition.find(source_id), find_item(edition, target_id)
-    if source.id == target.id:
-        raise RelatedArticlesError(f"{source.id} is the essay itself: name another one to compare it with")
-    material = Material.load(edition)
-    pair = _read_pair(material, Lesson.from_json(edition.manifest["lesson"]), source.id, target)
-    lists = edition.lists(source.id)
-    terms = _shared_terms(pair.source.terms, pair.target.terms, list(material.reader.lexicon.vocabulary))
-    there = _own_passages(target, pair.target) or passages_of(_essay(material, target.id))
-    return Explanation(
-        source=source,
-        target=target,
-        profile=rules.profile,
-        standing=edition.why_not(source.id, target.id, replace(rules, limit=list_limit(lists.list_length))),
-        listed=any(candidate.id == target.id for candidate in lists.curated),
-        editors=float(pair.models["editors"].probabilities(pair.values)[0]),
-        meaning=float(pair.models["meaning"].probabilities(pair.values)[0]),
-        account=account_for(pair.models[rules.profile], pair.values, pair.plain),
-        closest=_closest(passages_of(_essay(material, source.id)), there, terms),
-        terms=terms,
-    )
+    """A single pair: see Explainer.explain()."""
+    return Explainer(edition, passages_of).explain(source_id, target_id, rules)
 
 
 def account_for(model: Model, values: Matrix, plain: Matrix) -> Account:
@@ -199,20 +246,6 @@ class _Pair:
     models: dict[Profile, Model]
 
 
-def _read_pair(material: Material, lesson: Lesson, source: str, target: Item) -> _Pair:
-    row = material.ids.index(source)
-    here = material.texts.rows(row, row + 1)
-    if target.kind == "blurb":
-        column = material.blurbs.ids.index(target.id)
-        values, plain = (found[0, column] for found in blurb_values(here, material))
-        there, model = material.blurbs.rows(column, column + 1), lesson.texts
-        return _Pair(here, there, values.reshape(1, -1), plain, {"editors": model, "meaning": model})
-    column = material.ids.index(target.id)
-    pairs = CandidateFinder(material.landscape, material.graph).of_essay(row, np.array([column]))
-    models: dict[Profile, Model] = {"editors": lesson.model_for(bool(pairs.listed[0])), "meaning": lesson.texts}
-    return _Pair(here, material.texts.rows(column, column + 1), pairs.values, pairs.plain_values(0)[0], models)
-
-
 def _share(signal: str, value: float, contribution: float) -> SignalShare:
     """The value rounded: it was turned back from one that was set against the site, and zeros are to be zeros."""
     value = round(value, 6) + 0.0
@@ -226,11 +259,6 @@ def _shared_terms(one: sparse.csr_matrix, other: sparse.csr_matrix, vocabulary: 
     return worth_naming(vocabulary[column] for _weight, column in ordered)
 
 
-def _own_passages(item: Item, texts: Texts) -> Passages | None:
-    """A blurb is its own passage; its vector stands in the edition."""
-    return ([item.standfirst or ""], texts.vectors.matrix) if item.kind == "blurb" else None
-
-
 def _closest(source: Passages, target: Passages, terms: Sequence[str]) -> PassagePair | None:
     """The pair of passages with the greatest cosine, the first of equals."""
     (texts, vectors), (other_texts, other_vectors) = source, target
@@ -239,7 +267,3 @@ def _closest(source: Passages, target: Passages, terms: Sequence[str]) -> Passag
     cosines = vectors @ other_vectors.T
     row, column = divmod(int(cosines.argmax()), len(other_texts))
     return PassagePair(excerpt(texts[row], terms), excerpt(other_texts[column], terms), float(cosines[row, column]))
-
-
-def _essay(material: Material, ident: str) -> Essay:
-    return material.essays[material.ids.index(ident)]

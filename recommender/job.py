@@ -1,7 +1,7 @@
 """The offline job: pages in, an edition published.
 
-Its stages: parse, match, encode, survey, learn from the lists, choose candidates, evaluate, publish. Nothing is
-published before the last one, so a build that fails or is killed leaves the old edition live.
+Its stages: parse, match, encode, survey, learn from the lists, choose candidates, evaluate, overview, publish. Nothing
+is published before the last one, so a build that fails or is killed leaves the old edition live.
 """
 
 import hashlib
@@ -9,12 +9,12 @@ import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import corpus
 import embeddings
@@ -26,10 +26,17 @@ from corpus.records import essay_to_record
 from corpus.sources import PageOptions, list_pages, read_pages
 from embeddings.encoder import Encoder
 from recommender import edition as editions
+from recommender import publish_gate
 from recommender.build_report import BuildReport, Pages
 from recommender.edition import Edition, Prepare
+from recommender.edition_diff import mean_overlap
+from recommender.editor_labels import NO_LABELS, EditorLabels, no_labels
+from recommender.publish_gate import Held
 from recommender.ranking import Item, Rules
 from recommender.watch import Unwatched, Watch
+
+if TYPE_CHECKING:
+    from recommender.material import Material
 
 _PACKAGES = (
     *("bm25s", "faiss-cpu", "lxml", "numpy", "rapidfuzz", "scikit-learn", "scipy", "sentence-transformers", "torch"),
@@ -39,10 +46,15 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What the settings say about a build."""
+    """What the settings say about a build.
+
+    publish_overlap: an edition whose lists overlap less (0-1) with the current one's, on average, is held back; 0 is
+    no limit.
+    """
 
     pages: PageOptions = field(default_factory=PageOptions)
     keep_editions: int = editions.KEEP
+    publish_overlap: float = 0.0
 
 
 def read_sources(sources: Sequence[Path], options: PageOptions, watch: Watch) -> Pages:
@@ -62,10 +74,12 @@ def build(
     options: BuildOptions,
     watch: Watch | None = None,
     prepare: Prepare | None = None,
+    labels_of: Callable[[Collection[str]], EditorLabels] = no_labels,
 ) -> BuildReport:
-    """Read the sources, find every essay's related articles, publish them as a new edition.
+    """Read the sources, find every essay's related articles, publish them as a new edition, or hold it back.
 
-    prepare: called with the edition before it becomes the current one.
+    prepare: called with the edition before it becomes the current one. labels_of: called with the ids of all essays,
+    gives what editors decided about them, in these ids.
     Raises SourceNotFound, BuildInProgress, EncoderError, and RelatedArticlesError when no page became an essay.
     """
     watch = watch or Unwatched()
@@ -77,7 +91,8 @@ def build(
             raise RelatedArticlesError(_no_essays(pages))
         with clock.stage("match"):
             catalogue = build_catalogue(pages.essays)
-        return _Build(home, pages, catalogue, encoder, options, watch, clock, prepare).run()
+        labels = labels_of(frozenset(essay.id for essay in catalogue.essays))
+        return _Build(home, pages, catalogue, encoder, options, watch, clock, prepare, labels).run()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,24 +107,27 @@ class _Build:
     watch: Watch
     clock: "_Clock"
     prepare: Prepare | None
+    labels: EditorLabels = NO_LABELS
 
     def run(self) -> BuildReport:
         """Publish the last edition's files again when nothing has changed, else make new ones."""
         last = _last_edition(self.home)
-        inputs = _inputs_digest(self.catalogue, self.encoder)
+        before = _lists_of(last) if last else None
+        inputs = _inputs_digest(self.catalogue, self.encoder, self.labels)
         with _new_edition(self.home) as folder:
             if last is not None and last.manifest.get("inputs") == inputs:
                 manifest, encoded = self._copy(last, folder), 0
             else:
-                manifest, encoded = self._write(folder)
-            return self._publish(folder, {**manifest, "inputs": inputs}, last, encoded)
+                manifest, encoded = self._write(folder, before)
+            comparison = _Comparison(last, before, self.options.publish_overlap)
+            return self._publish(folder, {**manifest, "inputs": inputs}, comparison, encoded)
 
     def _copy(self, last: Edition, folder: Path) -> dict[str, Any]:
         for name in last.manifest["files"]:
             shutil.copyfile(last.folder / name, folder / name)
         return {key: last.manifest[key] for key in ("encoder", "counts", "lesson", "evaluation")}
 
-    def _write(self, folder: Path) -> tuple[dict[str, Any], int]:
+    def _write(self, folder: Path, before: "_Lists | None") -> tuple[dict[str, Any], int]:
         """Encode, find neighbours, evaluate; returns what the manifest says of it, and how many texts were encoded."""
         # Imported here: a build without a change needs neither scikit-learn nor FAISS.
         from embeddings.cache import PLACE, open_cache
@@ -126,7 +144,7 @@ class _Build:
             progress = self.watch.stage("surveying the site", len(catalogue.essays))
             material = Material.gather(catalogue, encoded, fingerprint, progress)
         with self.clock.stage("learn"):
-            study = study_lists(material, self.watch)
+            study = study_lists(material, self.watch, self.labels)
         with self.clock.stage("candidates"):
             found = find_neighbourhood(material, catalogue, study.pairs, study.lesson)
         with self.clock.stage("evaluate"):
@@ -135,12 +153,24 @@ class _Build:
         editions.write_lists(folder, found.items.values(), found.lists)
         editions.write_essays(folder, (essay_to_record(_as_stated(essay)) for essay in catalogue.essays))
         material.save(folder)
+        self._write_overview(folder, material, before)
         counts = _counts(catalogue, found.items) | {"texts": encoded.count.encoded + encoded.count.reused}
         described = {"encoder": fingerprint, "counts": counts}
         manifest = described | {"lesson": study.lesson.to_json(), "evaluation": evaluation.to_json()}
         return manifest, encoded.count.encoded
 
-    def _publish(self, folder: Path, manifest: Mapping[str, Any], last: Edition | None, encoded: int) -> BuildReport:
+    def _write_overview(self, folder: Path, material: "Material", before: "_Lists | None") -> None:
+        from recommender.map_layout import lay_out
+        from recommender.page_facts import write_facts
+
+        with self.clock.stage("overview"):
+            progress = self.watch.stage("drawing the map", len(material.ids))
+            places = [(x, y) for x, y in lay_out(material.texts.vectors.matrix, progress).tolist()]
+            write_facts(folder, places, self.catalogue.unjoined, before)
+
+    def _publish(
+        self, folder: Path, manifest: Mapping[str, Any], comparison: "_Comparison", encoded: int
+    ) -> BuildReport:
         described = {
             "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": package_versions(),
@@ -151,9 +181,8 @@ class _Build:
             **manifest,
             "seconds": self.clock.seconds,
         }
-        before = _lists_of(last) if last else None
-        ident = editions.publish(self.home, folder, described, self.options.keep_editions, self.prepare)
-        after = _lists_of(editions.open_edition(self.home, ident))
+        keep, judge = self.options.keep_editions, comparison.judge
+        ident = editions.publish(self.home, folder, described, keep, self.prepare, judge)
         return BuildReport(
             edition=ident,
             pages=self.pages,
@@ -161,10 +190,37 @@ class _Build:
             counts=manifest["counts"],
             encoded=encoded,
             reused=manifest["counts"]["texts"] - encoded,
-            changed=None if before is None else _differing(before, after),
+            changed=comparison.changed,
             seconds=dict(self.clock.seconds),
             evaluation=manifest["evaluation"],
+            overlap=comparison.overlap,
+            held=comparison.held,
         )
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """A new edition beside the last one, whose lists are `before`. What is found stays None for a first edition.
+
+    changed, overlap, held: see BuildReport.
+    """
+
+    last: Edition | None
+    before: "_Lists | None"
+    limit: float
+    changed: int | None = None
+    overlap: float | None = None
+    held: str | None = None
+
+    def judge(self, edition: Edition, ident: str) -> Held | None:
+        """See recommender.edition.Judge."""
+        if self.last is None or self.before is None:
+            return None
+        after = _lists_of(edition)
+        self.changed, self.overlap = _differing(self.before, after), mean_overlap(self.before, after)
+        held = publish_gate.judge(ident, self.last.id, self.overlap, self.limit, edition.built_at)
+        self.held = f"{held.sentence}; until then edition {self.last.id} stays live" if held else None
+        return held
 
 
 def _as_stated(essay: Essay) -> Essay:
@@ -193,10 +249,10 @@ def _last_edition(home: Path) -> Edition | None:
     return current
 
 
-def _inputs_digest(catalogue: Catalogue, encoder: Encoder) -> str:
-    """Of all that an edition's content depends on: pages, model, this code, the libraries."""
+def _inputs_digest(catalogue: Catalogue, encoder: Encoder, labels: EditorLabels) -> str:
+    """Of all that an edition's content depends on: pages, model, editors' labels, this code, the libraries."""
     sha = hashlib.sha256()
-    parts = [catalogue.digest, *(essay.source for essay in catalogue.essays), encoder.fingerprint]
+    parts = [catalogue.digest, *(essay.source for essay in catalogue.essays), encoder.fingerprint, labels.digest]
     parts += [f"{name} {version}" for name, version in package_versions().items()]
     for package in (corpus, embeddings, recommender):
         for path in sorted(Path(package.__path__[0]).rglob("*.py")):
@@ -221,13 +277,17 @@ def _counts(catalogue: Catalogue, items: Mapping[str, Item]) -> dict[str, int]:
     }
 
 
-def _lists_of(edition: Edition) -> dict[str, list[str]]:
+_Lists = Mapping[str, Sequence[str]]
+"""Essay id -> what its list shows by the standard rules, as ids."""
+
+
+def _lists_of(edition: Edition) -> _Lists:
     rules = Rules()
     lists = ((ident, edition.recommend(edition.find(ident), rules)) for ident in edition.essay_ids())
     return {ident: [place.target for place, _ in found] for ident, found in lists}
 
 
-def _differing(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> int:
+def _differing(before: _Lists, after: _Lists) -> int:
     return sum(before.get(ident) != after.get(ident) for ident in before.keys() | after.keys())
 
 

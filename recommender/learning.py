@@ -4,7 +4,8 @@ Cross-validation with folds by source page: the lists of a fold are hidden from 
 which that fold is scored. A page that teaches is itself scored without its own list, as it will be in use (see
 list_signals.py), so that weights are learned on what they will meet.
 
-Two models are learned: for pages that other lists name, and for new pages, which none names.
+Two models are learned: for pages that other lists name, and for new pages, which none names. What editors decided on
+the desk may take part (see editor_trial.py): in the weights alone, never in a signal or in what is judged by.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from sklearn.linear_model import LogisticRegression
 
 from embeddings.encoder import Matrix, Progress
 from recommender.candidates import CandidateFinder, Columns, Mask, Pairs
+from recommender.editor_lesson import EditorsLesson
+from recommender.label_rows import NO_ROWS, RowLabels
 from recommender.landscape import Landscape
 from recommender.list_graph import ListGraph
 from recommender.metrics import Interval, bootstrap
@@ -30,6 +33,11 @@ MIN_LISTS = 30
 in cross-validation decides."""
 NEGATIVES = 40
 """Candidates that its editors did not list, drawn per page; they count for all of them."""
+APPROVED = 1.0
+"""How many listed candidates an approved one counts for: 3 and 10 found no more (benchmarks/results/editors.md)."""
+EXCLUDED = 5.0
+"""How many candidates that nobody listed an excluded one counts for, as much as one that is drawn: from 1 to 30 recall
+on two corpora moves by less than half a point, at 100 it falls; on a third the less the better (the same)."""
 PENALTY = 100.0
 """L2 (1 / C of scikit-learn) on what differs from the default: from 30 to 300 recall moves by half a point."""
 _FREE = 10.0  # deviations of the default's logit as a signal: the penalty on it is a hundredth of the others'
@@ -47,7 +55,8 @@ class Lesson:
 
     used: whether listed and new are learned models; otherwise both are `texts`. reason: why, as a sentence.
     lists: how many there were. gain: recall@10 over the default, list by list, with its 95% interval.
-    texts: the default model, its probabilities set right by the lists where there are enough.
+    texts: the default model, its probabilities set right by the lists where there are enough. editors: what their
+    decisions added; None where there were none.
     """
 
     used: bool
@@ -57,19 +66,22 @@ class Lesson:
     listed: Model
     new: Model
     texts: Model
+    editors: EditorsLesson | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the manifest."""
         models = {name: getattr(self, name).to_json() for name in _MODELS}
         gain = list(self.gain) if self.gain else None
-        return {"used": self.used, "reason": self.reason, "lists": self.lists, "gain": gain, "models": models}
+        record = {"used": self.used, "reason": self.reason, "lists": self.lists, "gain": gain, "models": models}
+        return record | ({"editors": self.editors.to_json()} if self.editors else {})
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "Lesson":
         """What to_json() wrote."""
         models = {name: Model.from_json(model) for name, model in record["models"].items()}
         gain = tuple(record["gain"]) if record["gain"] else None
-        return cls(record["used"], record["reason"], record["lists"], gain, **models)
+        editors = EditorsLesson.from_json(record["editors"]) if record.get("editors") else None
+        return cls(record["used"], record["reason"], record["lists"], gain, **models, editors=editors)
 
     def logits(self, pairs: Pairs) -> Values:
         """The score of each pair, before it is made a probability: by the model for its essay."""
@@ -111,11 +123,17 @@ class CrossValidation:
                 yield row, pairs.columns[part], logits[part], pairs.values[part]
 
 
-def teach(graph: ListGraph, validation: CrossValidation | None, pairs: Pairs, default_recall: Values) -> Lesson:
+def teach(
+    graph: ListGraph,
+    validation: CrossValidation | None,
+    pairs: Pairs,
+    default_recall: Values,
+    labels: RowLabels = NO_ROWS,
+) -> Lesson:
     """The lesson of all lists, or the default where they are too few or do not help.
 
-    validation: of the same graph. pairs: of the whole site. default_recall: recall@10 of the default for each list, in
-    the order of graph.listing.
+    validation: of the same graph and labels. pairs: of the whole site. default_recall: recall@10 of the default for
+    each list, in the order of graph.listing.
     """
     lists = len(graph.listing)
     if not lists:
@@ -128,7 +146,7 @@ def teach(graph: ListGraph, validation: CrossValidation | None, pairs: Pairs, de
     gain = bootstrap(recalls(validation, graph) - default_recall)
     if gain[1] <= 0:
         return Lesson(False, "what the lists teach is no sure gain over the default", lists, gain, texts, texts, texts)
-    listed, new = _fit_both(taught_by, graph)
+    listed, new = fit_both(pairs, graph, labels)
     listed = replace(listed, curve=validation.curve)
     new = replace(new, curve=validation.new_curve)
     return Lesson(True, f"learned from {lists} lists: a sure gain over the default", lists, gain, listed, new, texts)
@@ -148,13 +166,18 @@ def cross_validate(
     """
     seen = graph if taught_by is None else graph.without(set(graph.listing.tolist()) - set(taught_by.tolist()))
     folds = []
-    for rows in _folds(graph.listing):
+    for rows in deal(graph.listing):
         hidden = seen.without(rows)
         if len(hidden.listing) < MIN_LISTS * (FOLDS - 1) // FOLDS:
             return None
         pairs = without_signals(CandidateFinder(landscape, hidden).of_site(), left_out)
-        folds.append(_judge(pairs, hidden, rows))
+        folds.append(judge(pairs, rows, fit_both(pairs, hidden)))
         progress(1)
+    return set_folds_right(folds, graph)
+
+
+def set_folds_right(folds: Sequence[Fold], graph: ListGraph) -> CrossValidation:
+    """Folds as their models scored them, each set right by the others."""
     return CrossValidation(
         tuple(_promise(folds, fold, graph) for fold in folds),
         calibrate([(fold.pairs, fold.logits) for fold in folds], graph),
@@ -185,36 +208,37 @@ def without_signals(pairs: Pairs, left_out: Sequence[str]) -> Pairs:
     return pairs
 
 
-def _folds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def deal(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """The rows dealt into FOLDS, the same each time."""
     shuffled = np.random.default_rng(_SEED).permutation(rows)
     return [np.sort(part) for part in np.array_split(shuffled, FOLDS)]
 
 
-def _judge(pairs: Pairs, hidden: ListGraph, rows: NDArray[np.int64]) -> Fold:
-    listed, new = _fit_both(pairs.select(hidden.listing), hidden)
+def judge(pairs: Pairs, rows: Columns, models: tuple[Model, Model]) -> Fold:
+    """These pages, scored by models for listed and for new ones that have not seen them. pairs: of the whole site."""
+    listed, new = models
     judged = pairs.select(rows)
     as_new = judged.as_new()
     logits = Lesson(True, "", 0, None, listed, new, DEFAULT).logits(judged)
     return Fold(judged, logits, as_new, new.logits(as_new.values))
 
 
-def _fit_both(pairs: Pairs, graph: ListGraph) -> tuple[Model, Model]:
-    """The models for listed and for new pages, from the pages that have a list."""
-    listed = _fit("learned, for pages that lists name", pairs, graph)
-    return listed, _fit("learned, for new pages", pairs.as_new(), graph)
+def fit_both(pairs: Pairs, graph: ListGraph, labels: RowLabels = NO_ROWS) -> tuple[Model, Model]:
+    """The models for listed and for new pages, from the pages that have a list or labels. pairs: of the whole site."""
+    teaching = pairs.select(np.union1d(graph.listing, labels.pages) if len(labels) else graph.listing)
+    listed = _fit("learned, for pages that lists name", teaching, graph, labels)
+    return listed, _fit("learned, for new pages", teaching.as_new(), graph, labels)
 
 
-def _fit(name: str, pairs: Pairs, graph: ListGraph) -> Model:
-    """Logistic regression on all listed candidates and a sample of the others.
+def _fit(name: str, pairs: Pairs, graph: ListGraph, labels: RowLabels) -> Model:
+    """Logistic regression on all listed and labelled candidates and a sample of the others.
 
     The default model's logit takes part as one signal more that the penalty hardly touches: what is penalised is how
     far the weights move away from the default, so that few lists move them little.
     """
-    labels = is_listed(pairs, graph)
-    if labels.all() or not labels.any():  # nothing to tell apart
+    kept, wanted, counts = _sample(pairs, graph, labels)
+    if wanted.all() or not wanted.any():  # nothing to tell apart
         return replace(DEFAULT, name=name)
-    kept, counts = _sample(labels, len(pairs))
     values = pairs.values[kept].astype(np.float64)
     mean, scale = values.mean(axis=0), values.std(axis=0)
     scale = np.where(scale > 1e-9, scale, 1.0)
@@ -222,7 +246,7 @@ def _fit(name: str, pairs: Pairs, graph: ListGraph) -> Model:
     prior = np.array(DEFAULT.weights) * scale
     prior *= _FREE / max(float((standard @ prior).std()), 1e-9)
     regression = LogisticRegression(C=1.0 / PENALTY, solver="newton-cholesky", max_iter=_ROUNDS)
-    regression.fit(np.column_stack([standard, standard @ prior]), labels[kept], sample_weight=counts)
+    regression.fit(np.column_stack([standard, standard @ prior]), wanted, sample_weight=counts)
     *own, of_prior = regression.coef_[0]
     weights = np.where(values.std(axis=0) > 1e-9, np.array(own) + of_prior * prior, 0.0)
     return Model(
@@ -269,13 +293,22 @@ def is_listed(pairs: Pairs, graph: ListGraph) -> Mask:
     return np.isin(coded, listed)
 
 
-def _sample(labels: Mask, pages: int) -> tuple[NDArray[np.int64], Values]:
-    """The pairs to learn from, and how many each stands for."""
-    others = np.flatnonzero(~labels)
-    most = min(len(others), NEGATIVES * pages)
+def _sample(pairs: Pairs, graph: ListGraph, labels: RowLabels) -> tuple[NDArray[np.int64], Mask, Values]:
+    """The pairs to learn from, which of them are wanted, and how many each stands for.
+
+    What a list does not name is unwanted; on a page without a list nothing is known of it, so only labels are taken.
+    """
+    marks = labels.marks(pairs)
+    wanted = (is_listed(pairs, graph) | (marks > 0)) & (marks >= 0)
+    has_list = graph.lengths[pairs.rows] > 0
+    others = np.flatnonzero(~wanted & (marks == 0) & has_list[pairs.owner])
+    most = min(len(others), NEGATIVES * int(has_list.sum()))
     chosen = np.random.default_rng(_SEED).choice(others, most, replace=False)
-    kept = np.sort(np.concatenate([np.flatnonzero(labels), chosen]))
-    return kept, np.where(labels[kept], 1.0, len(others) / max(most, 1))
+    kept = np.sort(np.concatenate([np.flatnonzero(wanted | (marks < 0)), chosen]))
+    counts = np.where(wanted[kept], 1.0, len(others) / max(most, 1))
+    counts[marks[kept] > 0] = APPROVED
+    counts[marks[kept] < 0] = EXCLUDED
+    return kept, wanted[kept], counts
 
 
 def _recall(columns: Columns, logits: Values, listed: Columns) -> float:

@@ -26,10 +26,14 @@ class ListSignals:
         self._graph = graph
         self._ridge = _Ridge(landscape.basis, graph)
 
-    def block(self, places: Places) -> Block:
-        """All signals of the lists, named as in signals.LIST_SIGNALS."""
+    def predicted(self, places: Places) -> Matrix:
+        """One of them. The last bits of an essay's row depend on how many are foretold at once."""
+        return self._ridge.predict(places, self._own_lists(places))
+
+    def block(self, places: Places, predicted: Matrix | None = None) -> Block:
+        """All signals of the lists, named as in signals.LIST_SIGNALS. predicted: the one of that name, where known."""
         own_lists = self._own_lists(places)
-        predicted = self._ridge.predict(places, own_lists)
+        predicted = self._ridge.predict(places, own_lists) if predicted is None else predicted
         return {
             "popularity": popularity(self._graph, own_lists),
             "votes": votes(self._graph, places),

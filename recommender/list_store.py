@@ -4,6 +4,7 @@
     categories  the categories of all items, by number
     lists       each essay's curated list, candidates and unmatched blurbs, a row an essay, in the order given
     signals     the signals that are named as reasons, by number
+    offered     for each item that a row of `lists` names: the numbers of these rows (int32, little-endian, ascending)
 
 A row of `lists` holds its three groups one after the other, as columns, so that a filter can look at a column before
 anything is made of it: targets (a JSON list of ids) and numbers (int32, little-endian, shape (columns, entries); see
@@ -15,6 +16,7 @@ import sqlite3
 import sys
 import weakref
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -38,9 +40,11 @@ CREATE TABLE lists (
     candidates INTEGER NOT NULL, unlinked INTEGER NOT NULL, targets TEXT NOT NULL, numbers BLOB NOT NULL,
     twins TEXT NOT NULL
 );
+CREATE TABLE offered (item INTEGER PRIMARY KEY, pages BLOB NOT NULL);
 """
 _ITEM = "id, kind, title, standfirst, url, category, published, twins, sketch"
 _ROW = "list_length, curated, candidates, unlinked, targets, numbers, twins"
+_NUMBERED_LISTS = "SELECT id FROM lists WHERE number IN (SELECT value FROM json_each(?))"
 _COLUMNS = ("item", "editors", "meaning", "category", "published", "kind", "place")
 """The item's number; scores in millionths; the number of the category, or 0; the proleptic ordinal of the date, or 0;
 the places of kind and place in their types. After these come two columns for each reason: the signal's number, or 0,
@@ -78,6 +82,23 @@ def spelled_once(url: str) -> str:
     return url.partition("#")[0].rstrip("/")
 
 
+def to_bytes(numbers: "array[int]") -> bytes:
+    """The numbers as int32, little-endian."""
+    if sys.byteorder == "big":
+        numbers = array("i", numbers)
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def from_bytes(stored: bytes) -> "array[int]":
+    """What to_bytes() was given."""
+    numbers = array("i")
+    numbers.frombytes(stored)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
 def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) -> None:
     """Write a new file. Every target of the lists must be among the items."""
     with closing(sqlite3.connect(path)) as db, db:
@@ -86,8 +107,10 @@ def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) 
         marks = ",".join("?" * 11)
         db.executemany(f"INSERT INTO items (number, {_ITEM}, address) VALUES ({marks})", facts.note(items))  # noqa: S608
         db.executemany("INSERT INTO categories (name, number) VALUES (?,?)", facts.categories.items())
-        rows = (_list_row(entry, facts) for entry in lists)
-        db.executemany(f"INSERT INTO lists (id, {_ROW}) VALUES (?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        rows = ((number, *_list_row(number, entry, facts)) for number, entry in enumerate(lists, start=1))
+        db.executemany(f"INSERT INTO lists (number, id, {_ROW}) VALUES (?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        offered = ((item, to_bytes(pages)) for item, pages in sorted(facts.offered.items()))
+        db.executemany("INSERT INTO offered (item, pages) VALUES (?,?)", offered)
         db.executemany("INSERT INTO signals (name, number) VALUES (?,?)", facts.signals.items())
         db.execute("CREATE INDEX addresses ON items (address) WHERE address IS NOT NULL")
 
@@ -117,6 +140,13 @@ class ListStore:
             rows = self._db.execute(f"SELECT {_ITEM} FROM items WHERE number IN ({places})", numbers).fetchall()  # noqa: S608
         return {row[0]: _item(row) for row in rows}
 
+    def named(self, idents: Sequence[str]) -> dict[str, Item]:
+        """Those of the items with these ids that there are, by id."""
+        places = ",".join("?" * len(idents))
+        with self._lock:
+            rows = self._db.execute(f"SELECT {_ITEM} FROM items WHERE id IN ({places})", idents).fetchall()  # noqa: S608
+        return {row[0]: _item(row) for row in rows}
+
     def essay_at(self, url: str) -> str | None:
         """The id of the essay at this address; a fragment and the last slash do not count."""
         row = self._row("SELECT id FROM items WHERE address = ? ORDER BY number DESC", spelled_once(url))
@@ -131,6 +161,16 @@ class ListStore:
         """An essay's lists."""
         row = self.row(ident)
         return row.lists(ident) if row else None
+
+    def offered_in(self, ident: str) -> frozenset[str]:
+        """The essays whose lists name the item: as curated, as a candidate or among the unmatched blurbs."""
+        row = self._row("SELECT pages FROM offered JOIN items ON item = number WHERE id = ?", ident)
+        if row is None:
+            return frozenset()
+        numbers = _json(from_bytes(row[0]).tolist())
+        with self._lock:
+            found = self._db.execute(_NUMBERED_LISTS, (numbers,))
+            return frozenset([essay for (essay,) in found])
 
     def essay_ids(self) -> Iterator[str]:
         """Every essay, in the order written."""
@@ -214,10 +254,7 @@ class ListRow:
         self._categories, self._signals = names
         self._twins: dict[str, str] = json.loads(twins) if twins else {}
         count = len(self.targets)
-        cells = array("i")
-        cells.frombytes(numbers)
-        if sys.byteorder == "big":
-            cells.byteswap()
+        cells = from_bytes(numbers)
         width = len(cells) // count if count else len(_COLUMNS)
         columns = [cells[place * count : (place + 1) * count] for place in range(width)]
         self._numbers, self._editors, self._meaning, self._category, self._published, self._kind, self._place = columns[
@@ -309,6 +346,7 @@ class _Facts:
         self.categories: dict[str, int] = {}
         self.signals: dict[str, int] = {}
         self.twins: dict[str, str] = {}
+        self.offered: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
 
     def note(self, items: Iterable[Item]) -> Iterator[tuple[Any, ...]]:
         """The rows of the items."""
@@ -319,6 +357,11 @@ class _Facts:
             if item.twins is not None:
                 self.twins[item.id] = item.twins
             yield number, *_item_row(item)
+
+    def note_offered(self, page: int, targets: Iterable[str]) -> None:
+        """The row of this number names these items, each given once."""
+        for target in targets:
+            self.offered[self._facts[target][0]].append(page)
 
     def cells(self, candidate: Candidate, reasons: int) -> tuple[int, ...]:
         """An entry's cell of each of _COLUMNS, and of the columns of so many reasons."""
@@ -343,17 +386,16 @@ def _item(row: tuple[Any, ...]) -> Item:
     return Item(ident, kind, title, standfirst, url, category, day, twins, int.from_bytes(sketch or b"", "big"))
 
 
-def _list_row(lists: EssayLists, facts: _Facts) -> tuple[Any, ...]:
+def _list_row(number: int, lists: EssayLists, facts: _Facts) -> tuple[Any, ...]:
     entries = [*lists.curated, *lists.candidates, *lists.unlinked]
     most = max((len(entry.reasons) for entry in entries), default=0)
     columns = zip(*(facts.cells(entry, most) for entry in entries), strict=True)
     cells = array("i", chain.from_iterable(columns))
-    if sys.byteorder == "big":
-        cells.byteswap()
+    facts.note_offered(number, {entry.id for entry in entries})
     twins = {entry.id: facts.twins[entry.id] for entry in entries if entry.id in facts.twins}
     return (
         *(lists.id, lists.list_length, len(lists.curated), len(lists.candidates), len(lists.unlinked)),
-        *(_json([entry.id for entry in entries]), cells.tobytes(), _json(twins) if twins else ""),
+        *(_json([entry.id for entry in entries]), to_bytes(cells), _json(twins) if twins else ""),
     )
 
 

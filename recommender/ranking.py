@@ -4,12 +4,13 @@ all call it, so what is judged is what is served."""
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import cos, log, pi
+from math import cos, exp, log, pi
 from typing import Literal, NamedTuple
 
+from recommender.decisions import NOTHING, PageDecisions, Pin, State
 from recommender.reasons import phrase
 
-Origin = Literal["curated", "model"]
+Origin = Literal["pinned", "curated", "model"]
 ItemKind = Literal["essay", "blurb"]
 Profile = Literal["editors", "meaning"]
 """Whose order: as editors would list, or by meaning alone."""
@@ -25,6 +26,8 @@ SKETCH_BITS = 256
 
 _HELD = "already in as many lists as the site allows"
 _LIFTED = "no other list would show it"
+_PINNED = "pinned by the editors"
+_BOOSTED, _BURIED = "boosted by the editors", "buried by the editors"
 
 
 class Item(NamedTuple):
@@ -80,6 +83,7 @@ class Rules:
     per_category  at most so many of one category; what the editors listed counts, items without category do not
     balanced      whether Candidate.place is obeyed
     additions     whether the model adds anything; without additions a list holds only what editors listed
+    approved      whether, without additions, what editors approved is added all the same
 
     at_least: when fewer items than this get through, the list is empty. The limit does not count for that: a page that
     asks for two gets two, if there are at_least to choose from.
@@ -101,6 +105,7 @@ class Rules:
     older_by_days: int | None = None
     balanced: bool = True
     additions: bool = True
+    approved: bool = False
 
 
 class Recommendation(NamedTuple):
@@ -130,17 +135,28 @@ class Ranking:
     dropped: tuple[Dropped, ...]
 
 
+def rules_in(state: State, rules: Rules) -> Rules:
+    """The rules of a page in this state."""
+    if state == "standard":
+        return rules
+    if state == "model":
+        return replace(rules, curated_first=False)
+    return replace(rules, additions=False, approved=state == "review")
+
+
 def rank(
     source: Item,
     candidates: Sequence[Candidate],
     curated: Sequence[Candidate],
     items: Mapping[str, Item],
     rules: Rules,
+    decisions: PageDecisions = NOTHING,
 ) -> Ranking:
     """The essay's list: its curated items in the editors' order, then candidates by (-score, id).
 
-    items: every item that candidates and curated name. Never in the list: the essay itself, anything twice, a
-    near-duplicate of the essay or of an item above it, an unmatched blurb unless the rules ask for them.
+    items: every item that candidates, curated and decisions name; a decision about any other has no effect. Never in
+    the list: the essay itself, anything twice, a near-duplicate of the essay or of an item above it, an unmatched blurb
+    unless the rules ask for them.
 
     With diversity d each next candidate is the one with the most (1 - d) * relevance - d * its greatest similarity to
     an item above: maximal marginal relevance (Carbonell and Goldstein 1998). Relevance is the score's logit, put
@@ -149,11 +165,17 @@ def rank(
 
     Candidate.place: "held" is passed over. "lifted" takes the last place of a full list of LIFTING_LIMIT or more, from
     a candidate of the model, when it would not stand in the list and all rules let it; one a list, the best of several.
+
+    decisions: exclude > pin > curated > model. What is excluded is never in the list. What is pinned stands at its
+    position, or last in a shorter list; the rules that filter hold for it too, but for min_score, and a near-duplicate
+    of it goes. A boost or bury is added to the logit of a candidate, and so changes its score; it moves nothing that is
+    pinned or listed by the editors. What is pinned or approved though it is no candidate has the score 0. The state
+    is not read here: see rules_in().
     """
-    ranking = _fill(source, candidates, curated, items, rules)
+    ranking = _fill(source, candidates, curated, items, rules, decisions)
     if len(ranking.recommendations) >= rules.at_least:
         return ranking
-    enough = _fill(source, candidates, curated, items, replace(rules, limit=rules.at_least))
+    enough = _fill(source, candidates, curated, items, replace(rules, limit=rules.at_least), decisions)
     if len(enough.recommendations) >= rules.at_least:
         return ranking
     return _show_none(enough, rules.at_least)
@@ -166,22 +188,27 @@ def why_not(
     curated: Sequence[Candidate],
     items: Mapping[str, Item],
     rules: Rules,
+    decisions: PageDecisions = NOTHING,
 ) -> str:
     """Where an item stands in the essay's list, or what keeps it out, as one sentence. The target may be any id."""
     if target == source.id:
         return "it is the essay itself"
     offered = len({candidate.id for candidate in candidates} - {source.id})
-    unlimited = replace(rules, limit=len(candidates) + len(curated))  # all are offered, so none is lifted
+    named = len(decisions.pins) + len(decisions.approved)
+    unlimited = replace(rules, limit=len(candidates) + len(curated) + named)  # all are offered, so none is lifted
     for asked in (rules, unlimited):
-        ranking = rank(source, candidates, curated, items, asked)
+        ranking = rank(source, candidates, curated, items, asked, decisions)
         for place in ranking.recommendations:
             if place.target == target:
                 return _standing(place, rules, offered)
         for dropped in ranking.dropped:
             if dropped.target == target:
                 return dropped.reason
+    if target in decisions.excluded:
+        return _excluded(decisions, target)
     if not rules.additions and any(candidate.id == target for candidate in candidates):
-        return "the editors did not list it, and nothing else is asked for"
+        did = "list or approve" if rules.approved else "list"
+        return f"the editors did not {did} it, and nothing else is asked for"
     return f"not among its {_candidates(offered)}" if target in items else f"there is no item {target!r}"
 
 
@@ -200,9 +227,14 @@ def _logit(probability: float) -> float:
 _CERTAIN = 1e-6  # as scores are written in editions
 
 
-def explain(candidate: Candidate, origin: Origin, lifted: bool = False) -> tuple[str, ...]:
-    """Why a candidate stands in a list, in an editor's words, the strongest reason first."""
-    first = ["listed by the editors"] if origin == "curated" else [_LIFTED] if lifted else []
+def explain(candidate: Candidate, origin: Origin, lifted: bool = False, weight: float = 0.0) -> tuple[str, ...]:
+    """Why a candidate stands in a list, in an editor's words, the strongest reason first.
+
+    weight: what editors added to its logit.
+    """
+    first = {"pinned": [_PINNED], "curated": ["listed by the editors"], "model": [_LIFTED] if lifted else []}[origin]
+    if weight and origin == "model":
+        first.append(_BOOSTED if weight > 0 else _BURIED)
     return (*first, *(phrase(signal, value) for signal, value in candidate.reasons))
 
 
@@ -226,28 +258,72 @@ def _fill(
     curated: Sequence[Candidate],
     items: Mapping[str, Item],
     rules: Rules,
+    decisions: PageDecisions,
 ) -> Ranking:
     """The list without regard to at_least."""
-    growing = _GrowingList(source, items, rules)
+    offered = {candidate.id: candidate for candidate in (*curated, *candidates)}
+    growing = _GrowingList(source, items, rules, decisions, offered)
     for candidate in curated if rules.curated_first else ():
         growing.offer(candidate, "curated")
-    added = candidates if rules.additions else ()
+    added = _added(candidates, offered, items, rules, decisions)
     ordered = sorted(added, key=lambda c: (-c.score(rules.profile), c.id))
     for candidate in growing.most_diverse(ordered) if rules.diversity else ordered:
         growing.offer(candidate, "model")
+    growing.close()
     if rules.balanced:
         growing.lift([candidate for candidate in ordered if candidate.place == "lifted"])
     return Ranking(tuple(growing.kept), tuple(growing.dropped))
 
 
+def _added(
+    candidates: Sequence[Candidate],
+    offered: Mapping[str, Candidate],
+    items: Mapping[str, Item],
+    rules: Rules,
+    decisions: PageDecisions,
+) -> Sequence[Candidate]:
+    """What the model may add, boosted and buried."""
+    if rules.additions:
+        added = candidates
+    elif rules.approved:
+        absent = sorted(i for i in decisions.approved if i not in offered and i in items)
+        added = [*(c for c in candidates if c.id in decisions.approved), *(Candidate(i, 0.0, 0.0) for i in absent)]
+    else:
+        added = ()
+    return [_weighed(c, decisions.weights[c.id]) if c.id in decisions.weights else c for c in added]
+
+
+def _weighed(candidate: Candidate, weight: float) -> Candidate:
+    """The candidate with the weight added to the logits of its scores."""
+    editors, meaning = (_probability(_logit(score) + weight) for score in (candidate.editors, candidate.meaning))
+    return candidate._replace(editors=editors, meaning=meaning)
+
+
+def _probability(logit: float) -> float:
+    return round(1 / (1 + exp(-logit)), 6)
+
+
 class _GrowingList:
     """A list that is filled from its top, and what was passed over."""
 
-    def __init__(self, source: Item, items: Mapping[str, Item], rules: Rules) -> None:
+    def __init__(
+        self,
+        source: Item,
+        items: Mapping[str, Item],
+        rules: Rules,
+        decisions: PageDecisions,
+        offered: Mapping[str, Candidate],
+    ) -> None:
+        """offered: what a pinned item is, where the model offers it."""
         self.kept: list[Recommendation] = []
         self.dropped: list[Dropped] = []
-        self._source, self._items, self._rules = source, items, rules
+        self._source, self._items, self._rules, self._decisions = source, items, rules, decisions
         self._offered = {source.id}
+        self._pins = [pin for pin in decisions.pins if self._may_be_pinned(pin, offered)]
+        self._pinned = {pin.target: offered.get(pin.target) or Candidate(pin.target, 0.0, 0.0) for pin in self._pins}
+        self._reserved = [pin.target for pin in self._pins if pin.position <= rules.limit]
+        self._offered |= self._pinned.keys()
+        self._place_pins()
 
     @property
     def full(self) -> bool:
@@ -265,10 +341,16 @@ class _GrowingList:
             self.dropped.append(Dropped(candidate.id, reason))
         else:
             self._append(candidate, origin)
+            self._place_pins()
+
+    def close(self) -> None:
+        """Nothing more is offered: what is pinned further down than the list is long comes last."""
+        while self._pins and not self.full:
+            self._append(self._pinned[self._pins.pop(0).target], "pinned")
 
     def lift(self, candidates: Sequence[Candidate]) -> None:
         """Give the last place to the first of these that was not offered yet and that the rules let into it."""
-        if not self.full or self._rules.limit < LIFTING_LIMIT or self.kept[-1].origin == "curated":
+        if not self.full or self._rules.limit < LIFTING_LIMIT or self.kept[-1].origin != "model":
             return
         last = self.kept.pop()
         for candidate in candidates:
@@ -300,16 +382,37 @@ class _GrowingList:
             left.remove(best)
             yield best
 
+    def _place_pins(self) -> None:
+        """Give what is pinned at the next place, or above it, its place."""
+        while self._pins and self._pins[0].position <= len(self.kept) + 1 and not self.full:
+            self._append(self._pinned[self._pins.pop(0).target], "pinned")
+
+    def _may_be_pinned(self, pin: Pin, offered: Mapping[str, Candidate]) -> bool:
+        """Whether what is decided and asked lets the pin be; otherwise what keeps it out is noted."""
+        if pin.target == self._source.id or pin.target not in self._items:
+            return False
+        item, candidate = self._items[pin.target], offered.get(pin.target) or Candidate(pin.target, 0.0, 0.0)
+        reason = (
+            _excluded(self._decisions, pin.target)
+            or _filtered(item, candidate, replace(self._rules, min_score=None))
+            or _wrong_age(item, self._source, self._rules)
+        )
+        if reason:
+            self._offered.add(pin.target)
+            self.dropped.append(Dropped(pin.target, reason))
+        return not reason
+
     def _append(self, candidate: Candidate, origin: Origin, lifted: bool = False) -> None:
         position, score = len(self.kept) + 1, candidate.score(self._rules.profile)
-        reasons = explain(candidate, origin, lifted)
+        reasons = explain(candidate, origin, lifted, self._decisions.weights.get(candidate.id, 0.0))
         self.kept.append(Recommendation(self._source.id, candidate.id, position, score, origin, reasons))
 
     def _kept_out(self, candidate: Candidate, origin: Origin) -> str | None:
         """The first rule that keeps the item out of the next place, as a sentence."""
         item = self._items[candidate.id]
         return (
-            _filtered(item, candidate, self._rules)
+            _excluded(self._decisions, candidate.id)
+            or _filtered(item, candidate, self._rules)
             or _wrong_age(item, self._source, self._rules)
             or self._near_duplicate(item)
             or (self._unwelcome(item, candidate) if origin == "model" else None)
@@ -318,8 +421,8 @@ class _GrowingList:
     def _near_duplicate(self, item: Item) -> str | None:
         if item.twins is None:
             return None
-        above = (self._source.id, *(place.target for place in self.kept))
-        twin = next((ident for ident in above if self._twins_of(ident) == item.twins), None)
+        beside = (self._source.id, *self._reserved, *(place.target for place in self.kept))
+        twin = next((ident for ident in beside if self._twins_of(ident) == item.twins), None)
         return f"a near-duplicate of {twin}" if twin is not None else None
 
     def _twins_of(self, ident: str) -> str | None:
@@ -327,14 +430,21 @@ class _GrowingList:
 
     def _unwelcome(self, item: Item, candidate: Candidate) -> str | None:
         """What the composition of the list, or of the whole site, has against an item that no editor listed."""
-        if self._rules.balanced and candidate.place == "held":
+        if self._rules.balanced and candidate.place == "held" and candidate.id not in self._decisions.approved:
             return _HELD
         if self._rules.per_category is None or item.category is None:
             return None
-        count = sum(self._items[place.target].category == item.category for place in self.kept)
+        beside = {*self._reserved, *(place.target for place in self.kept)}
+        count = sum(self._items[ident].category == item.category for ident in beside)
         if count >= self._rules.per_category:
             return f"the list has {count} of the category {item.category} already"
         return None
+
+
+def _excluded(decisions: PageDecisions, target: str) -> str:
+    """What the editors have against an item; "" when nothing."""
+    scope = decisions.excluded.get(target)
+    return "" if scope is None else f"excluded {scope} by the editors"
 
 
 def _filtered(item: Item, candidate: Candidate, rules: Rules) -> str | None:
@@ -376,7 +486,7 @@ def _show_none(ranking: Ranking, at_least: int) -> Ranking:
 
 
 def _standing(place: Recommendation, rules: Rules, offered: int) -> str:
-    by = "listed by the editors" if place.origin == "curated" else f"of {_candidates(offered)}"
+    by = {"pinned": _PINNED, "curated": "listed by the editors", "model": f"of {_candidates(offered)}"}[place.origin]
     end = f", below the list's end at {rules.limit}" if place.position > rules.limit else ""
     return f"at rank {place.position:,}, {by}, with a score of {place.score:.3f}{end}"
 

@@ -62,12 +62,18 @@ Spread = dict[str, Matrix]
 """Relative signal -> mean and deviation of each essay's row: float32, shape (essays, 2)."""
 
 
-def text_block(essays: Texts, items: Texts) -> Block:
-    """All signals of the texts but mutual_rank, as plain values."""
-    turned = items.turned
+def vector_block(essays: Texts, items: Texts) -> Block:
+    """The signals of the vectors. The last bits of an essay's row depend on how many are multiplied at once."""
     return {
         "meaning": essays.vectors.matrix @ items.vectors.matrix.T,
         "summary": essays.summaries @ items.summaries.T,
+    }
+
+
+def text_block(essays: Texts, items: Texts, vectors: Block | None = None) -> Block:
+    """All signals of the texts but mutual_rank, as plain values. vectors: vector_block(), where that is known."""
+    turned = items.turned
+    return (vector_block(essays, items) if vectors is None else dict(vectors)) | {
         "wording": _product(essays.terms, turned["terms"]),
         "names": _product(essays.terms_present, turned["title_shares"]),
         "named": _product(essays.title_shares, turned["terms_present"]),

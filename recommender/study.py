@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from recommender.candidates import CandidateFinder, Pairs
+from recommender.editor_labels import NO_LABELS, EditorLabels
+from recommender.editor_trial import learn_with_editors
 from recommender.learning import FOLDS, CrossValidation, Lesson, cross_validate, default_recalls, teach
 from recommender.material import Material
 from recommender.watch import Unwatched, Watch
@@ -17,10 +19,13 @@ class Study:
     lesson: Lesson
 
 
-def study_lists(material: Material, watch: Watch | None = None) -> Study:
-    """Find candidates, judge by folds what the lists teach, and learn from all of them."""
+def study_lists(material: Material, watch: Watch | None = None, labels: EditorLabels = NO_LABELS) -> Study:
+    """Find candidates, judge by folds what the lists and the editors' labels teach, and learn from all of them."""
     watch = watch or Unwatched()
     landscape, graph = material.landscape, material.graph
     pairs = CandidateFinder(landscape, graph).of_site(watch.stage("finding candidates", len(material.ids)))
-    validation = cross_validate(landscape, graph, watch.stage("learning from lists", FOLDS))
+    progress = watch.stage("learning from lists", FOLDS)
+    if labels:
+        return Study(pairs, *learn_with_editors(landscape, graph, pairs, labels, progress))
+    validation = cross_validate(landscape, graph, progress)
     return Study(pairs, validation, teach(graph, validation, pairs, default_recalls(pairs, graph)))

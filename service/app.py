@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import fragment, health, metrics, suggestions, website
+from service import desk, fragment, health, metrics, suggestions, website
 from service.access_log import AccessLog
 from service.docs import add_docs
 from service.drafts import DraftDesk
@@ -55,8 +55,10 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now, attend
     app.state.tally = open_tally()
     app.state.log = AccessLog() if settings.access_log else None
     app.state.drafts = app.state.tally.desk = DraftDesk.of(settings)
-    for part in (website, fragment, suggestions, health, metrics):
+    app.state.desk = desk.Desk(settings, app.state.live, now)
+    for part in (website, fragment, suggestions, health, metrics, desk):
         app.include_router(part.router)
+    app.mount("/desk/static", desk.StaticFiles(directory=desk.STATIC), name="desk static")
     add_docs(app)
     handle_problems(app)
     # from the innermost to the outermost
@@ -104,6 +106,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             state.log.start()
             running.callback(state.log.close)
         running.push_async_callback(run_in_threadpool, state.drafts.close)
+        running.push_async_callback(state.desk.close)
         await running.enter_async_context(sharing(state.tally))
         yield
 

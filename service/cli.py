@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpus.errors import RelatedArticlesError
+from service.accounts import Role, add_account, is_name, read_accounts
 
 if TYPE_CHECKING:
     from recommender.edition import Edition
     from recommender.ranking import Rules
+    from service.answers import Answers
     from service.settings import Settings
 
 app = typer.Typer(
@@ -135,7 +137,11 @@ def build(
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
 ) -> None:
-    """Run the offline job: read pages, find every essay's related articles, publish them as an edition."""
+    """Run the offline job: read pages, find every essay's related articles, publish them as an edition.
+
+    One whose lists differ more from the current ones than the setting publish_overlap allows is held back, with exit
+    code 1, until [bold]related publish[/bold] signs it off.
+    """
     from embeddings.sentence import SentenceEncoder
     from recommender.job import build as run_job
     from service.changes import make_ready
@@ -148,6 +154,8 @@ def build(
     print_build(report, to_stderr=as_json)
     if as_json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
+    if report.held:
+        raise RelatedArticlesError(report.held)
 
 
 @app.command()
@@ -180,7 +188,8 @@ def show(
     edition = _edition(home)
     ident = _find(edition, essay)
     print_record = print_essay if why is None else print_why
-    record = show_record(edition, ident, rules) if why is None else _why(edition, ident, why, rules, settings)
+    answers = _answers(edition, settings)
+    record = show_record(answers, ident, rules) if why is None else _why(answers, ident, why, rules, settings)
     if as_json:
         print(json.dumps(record, ensure_ascii=False))
     else:
@@ -224,16 +233,16 @@ def export(
     """Print every essay's final list, as the website would get it."""
     from service.export import write_csv, write_jsonl, write_static, write_trec
 
-    edition, rules = _edition(home), _settings(home).rules()
+    answers = _answers(_edition(home), _settings(home))
     if form is ExportFormat.static:
-        print(f"{write_static(edition, k, out, rules)} files in {out}", file=sys.stderr)
+        print(f"{write_static(answers, k, out)} files in {out}", file=sys.stderr)
         return
-    writers: dict[ExportFormat, Callable[[Any, int | None, Any, Any], None]] = {
+    writers: dict[ExportFormat, Callable[[Any, int | None, Any], None]] = {
         ExportFormat.jsonl: write_jsonl,
         ExportFormat.csv: write_csv,
         ExportFormat.trec: write_trec,
     }
-    writers[form](edition, k, sys.stdout, rules)
+    writers[form](answers, k, sys.stdout)
 
 
 @app.command()
@@ -291,22 +300,25 @@ def editions(
         bool,
         typer.Option("--changed", help="Instead: the ids of the pages whose answer the current edition changed."),
     ] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Instead: what would change in the lists if this edition became current."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the editions, newest first; a damaged one says what is wrong.
+    """List the editions, newest first; one that is damaged or held back says why.
 
     After a build or a rollback, tell a cache before the service what to forget: [bold]related editions --changed[/bold]
     """
     from dataclasses import asdict
 
+    if changed and compare:
+        raise typer.BadParameter("give it or --changed, not both", param_hint="--compare")
     if changed:
-        from service.changes import read_changes
-
-        changes = read_changes(_settings(home))
-        if as_json:
-            print(json.dumps(asdict(changes), ensure_ascii=False))
-        for page in () if as_json else changes.pages:
-            print(page.id)
+        _print_changes(home, as_json)
+        return
+    if compare:
+        _print_difference(home, compare, as_json)
         return
     from recommender.edition import list_editions
     from service.console import print_editions
@@ -320,6 +332,36 @@ def editions(
         print(f"no edition in {home} yet: run `related build SOURCE... --home {home}`", file=sys.stderr)
 
 
+def _print_changes(home: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from service.changes import read_changes
+
+    changes = read_changes(_settings(home))
+    if as_json:
+        print(json.dumps(asdict(changes), ensure_ascii=False))
+    for page in () if as_json else changes.pages:
+        print(page.id)
+
+
+def _print_difference(home: Path, other: str, as_json: bool) -> None:
+    from recommender.edition import open_edition
+    from recommender.edition_diff import compare_editions
+    from recommender.ranking import Rules
+    from service.console import Bars
+    from service.console_diff import diff_record, print_diff
+
+    before, after = _edition(home), open_edition(home, other)
+    with Bars(quiet=as_json) as bars:
+        essays = max(edition.manifest["counts"]["essays"] for edition in (before, after))
+        diff = compare_editions(before, after, Rules(), bars.stage("comparing lists", essays))
+    record = diff_record(diff, before, after)
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        print_diff(record)
+
+
 @app.command()
 def rollback(
     edition: Annotated[str | None, typer.Argument(help="An edition id; default: the one before the current.")] = None,
@@ -330,6 +372,23 @@ def rollback(
     from service.changes import make_ready
 
     print(f"{roll_back(home, edition, partial(make_ready, _settings(home)))} is current")
+
+
+@app.command()
+def publish(
+    edition: Annotated[
+        str | None, typer.Argument(help="An edition id; default: the newest that is held back.", metavar="[ID]")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Sign off an edition that a build held back: it becomes the current one, and your name is kept with it.
+
+    See first what it would change: [bold]related editions --compare ID[/bold]
+    """
+    from recommender.edition import sign_off
+    from service.changes import make_ready
+
+    print(f"{sign_off(home, edition, _user(), partial(make_ready, _settings(home)))} is current")
 
 
 @app.command()
@@ -368,11 +427,27 @@ def serve(
 
 
 @app.command()
-def key(home: Home = DEFAULT_HOME) -> None:
+def key(
+    home: Home = DEFAULT_HOME,
+    editor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Instead: a token with which NAME enters the editors' desk, anew if need be."
+        ),
+    ] = None,
+    role: Annotated[
+        Role | None, typer.Option(help="What NAME may do there; default: as before, for a new name editor.")
+    ] = None,
+) -> None:
     """Make a key for asking about drafts and in batches. It is shown once: the settings hold its digest only."""
     from service.keys import digest, new_key
     from service.settings import FILE
 
+    if role and editor is None:
+        raise typer.BadParameter("a role is for a token: say also --editor NAME", param_hint="--role")
+    if editor is not None:
+        _make_token(home, editor, role)
+        return
     made = new_key()
     digests = [*_settings(home).api_keys, digest(made)]
     print(made)
@@ -382,6 +457,35 @@ def key(home: Home = DEFAULT_HOME) -> None:
         f"for {home / FILE}, in place of such a line there; a running service must be started anew.",
         file=sys.stderr,
     )
+
+
+def _make_token(home: Path, name: str, role: Role | None) -> None:
+    from service.keys import digest, new_key
+    from service.settings import FILE
+
+    if not is_name(name):
+        raise typer.BadParameter("up to 100 printable characters, no comma", param_hint="--editor")
+    made = new_key()
+    accounts = read_accounts(_settings(home).editors)
+    entries = [str(account) for account in add_account(accounts, name, role, digest(made))]
+    print(made)
+    print(f"editors = {json.dumps(entries, ensure_ascii=False)}")
+    print(
+        f"The first line is the token with which {name} signs in at /desk. It is kept nowhere. The second is for "
+        f"{home / FILE}, in place of such a line there; a running service must be started anew. What token {name} had "
+        "before then ends, and the sessions begun with it.",
+        file=sys.stderr,
+    )
+
+
+def _user() -> str:
+    """Who runs the command, as the system calls them."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return f"user {os.getuid()}"
 
 
 def _settings(home: Path, **given: Any) -> "Settings":
@@ -396,16 +500,24 @@ def _edition(home: Path) -> "Edition":
     return open_current(home)
 
 
-def _why(edition: "Edition", essay: str, other: str, rules: "Rules", settings: "Settings") -> dict[str, Any]:
+def _answers(edition: "Edition", settings: "Settings") -> "Answers":
+    """What an edition answers under the settings and decisions of its home, without an A/B test."""
+    from service.ready import answers_of
+
+    return answers_of(replace(settings, variants=()), edition)
+
+
+def _why(answers: "Answers", essay: str, other: str, rules: "Rules", settings: "Settings") -> dict[str, Any]:
     """Why another item stands in an essay's list, or why it does not, as JSON."""
     from embeddings.cache import PLACE
     from embeddings.sentence import SentenceEncoder
     from recommender.explain import explain_pair, find_item, reading_passages
     from service.console_why import why_record
 
-    target = find_item(edition, other).id
+    edition, target = answers.edition, find_item(answers.edition, other).id
     with reading_passages(edition, SentenceEncoder(settings.model), settings.home / PLACE) as passages_of:
-        return why_record(edition.id, explain_pair(edition, essay, target, passages_of, rules))
+        record = why_record(edition.id, explain_pair(edition, essay, target, passages_of, rules))
+    return record | {"standing": answers.why_not(essay, target, rules)}
 
 
 def _find(edition: "Edition", essay: str) -> str:

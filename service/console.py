@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,10 +12,13 @@ from rich.table import Table
 from embeddings.encoder import Progress as OnProgress
 from recommender.build_report import BuildReport
 from recommender.edition import Edition, EditionSummary
-from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation, Rules, list_limit
+from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation, Rules, list_limit, rules_in
 from service.terminal import open_console as _console
 from service.terminal import print_line as _print
 from service.terminal import shown as _shown
+
+if TYPE_CHECKING:
+    from service.answers import Answers
 
 _SHOWN_PROBLEMS = 10
 _METRICS = ("curated_recall@5", "curated_recall@10", "curated_recall@50", "hit@10", "mrr", "ndcg@10")
@@ -80,9 +83,24 @@ def print_build(report: BuildReport, to_stderr: bool) -> None:
     )
     _print(console, f"  {report.encoded:,} texts encoded, {report.reused:,} reused")
     if report.changed is not None:
-        _print(console, f"  {report.changed:,} essays' lists changed since the last edition")
+        overlap = f"; overlap {report.overlap:.3f} on average" if report.overlap is not None else ""
+        _print(console, f"  {report.changed:,} essays' lists changed since the last edition{overlap}")
+    _print_editors(console, report.evaluation["details"]["learned"].get("editors"))
     _print(console, "  seconds: " + ", ".join(f"{stage} {s:.1f}" for stage, s in report.seconds.items()))
     print_evaluation(report.evaluation, console=console)
+
+
+def _print_editors(console: Console, editors: Mapping[str, Any] | None) -> None:
+    """What editors' decisions added to the weights; nothing where there were none."""
+    if editors:
+        counts = f"{_counted(editors['approved'], 'approval')} and {_counted(editors['excluded'], 'exclusion')}"
+        missing = f" ({editors['missing']:,} more of pairs that are no candidates)" if editors["missing"] else ""
+        learned = "learned" if editors["used"] else "not learned"
+        _print(console, f"  {learned} from {counts}{missing}: {editors['reason']}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def print_evaluation(evaluation: Mapping[str, Any], heading: str = "", console: Console | None = None) -> None:
@@ -169,11 +187,12 @@ def _signed(interval: Sequence[float]) -> str:
     return f"{interval[0]:+.3f} [{interval[1]:+.3f}, {interval[2]:+.3f}]"
 
 
-def show_record(edition: Edition, ident: str, rules: Rules) -> dict[str, Any]:
+def show_record(answers: "Answers", ident: str, rules: Rules) -> dict[str, Any]:
     """What `related show` tells of an essay, as JSON. rules: the site's; their limit is not read."""
+    edition, decided = answers.edition, answers.standing.of(ident)
     lists = edition.lists(ident)
     limit = max(DEFAULT_LIMIT, list_limit(lists.list_length))  # more than the page shows: what the model adds, too
-    ranking = edition.related(ident, replace(rules, limit=limit))
+    ranking = edition.related(ident, rules_in(answers.state(ident), replace(rules, limit=limit)), decided)
     item = edition.items[ident]
     essay = edition.essay_record(ident)
     essay["blocks"] = {kind: sum(b["kind"] == kind for b in essay["blocks"]) for kind in ("heading", "paragraph")}
@@ -182,6 +201,7 @@ def show_record(edition: Edition, ident: str, rules: Rules) -> dict[str, Any]:
         "edition": edition.id,
         "essay": essay,
         "profile": rules.profile,
+        "state": answers.state(ident),
         "curated": [_item(edition, c.id) | {"score": c.score(rules.profile)} for c in lists.curated],
         "recommendations": [_recommendation(edition, r) for r in ranking.recommendations],
         "dropped": [_item(edition, dropped.target) | {"reason": dropped.reason} for dropped in ranking.dropped],
@@ -227,7 +247,8 @@ def print_editions(editions: Sequence[EditionSummary]) -> None:
     for column in ("", "edition", "built at", "essays", "state"):
         table.add_column(column)
     for entry in editions:
-        state = _shown(entry.broken, style="red") if entry.broken else _shown("intact")
+        wrong = "; ".join(filter(None, (entry.broken, entry.held)))
+        state = _shown(wrong, style="red") if wrong else _shown("intact")
         table.add_row("current" if entry.current else "", entry.id, entry.built_at, f"{entry.essays:,}", state)
     _console(False).print(table)
 

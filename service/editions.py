@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from corpus.errors import EditionError, NoEdition
+from corpus.errors import DecisionLogError, EditionError, NoEdition
 from recommender.edition import Edition, check_served, current_id, newest_intact, open_edition, served_bytes
 from service.answers import Answers
+from service.live_decisions import LiveDecisions, undecided
 from service.ready import ReadyAnswers, answers_of
 from service.replies import Replies
 from service.settings import Settings
@@ -66,12 +67,13 @@ class LiveEdition:
         self._settings, self._home = settings, settings.home
         self._now = now
         self._prepare = prepare
-        self._lock = Lock()
+        self._lock, self._changing = Lock(), Lock()
         self._followed = False
         self._view = View()
         self._looked: datetime | None = None
         self._tried: datetime | None = None
         self._mark: _Mark = None
+        self.decisions = LiveDecisions(settings.home, now)
         self._unchecked = False
 
     @contextmanager
@@ -96,11 +98,19 @@ class LiveEdition:
         return self._view
 
     def replies(self) -> Replies:
-        """The replies of the edition served now. Raises NoEdition when there is none."""
+        """The replies of the edition served now, under the decisions that hold now. Raises NoEdition when there is no
+        edition, DecisionLogError when the decisions cannot be known."""
         view = self.view()
-        if view.replies is None:
+        replies = view.replies
+        if replies is None:
             raise NoEdition("; ".join(view.faults))
-        return view.replies
+        standing = self.decisions.standing(replies.answers.edition)
+        if standing is not replies.answers.standing:
+            replies = replies.under(standing)
+            with self._changing:
+                if self._view is view:  # no other edition has come meanwhile
+                    self._view = replace(view, replies=replies)
+        return replies
 
     def edition(self) -> Edition:
         """The edition served now. Raises NoEdition when there is none."""
@@ -134,8 +144,12 @@ class LiveEdition:
             view = self._open()
             if (view.edition, view.faults) != (self._view.edition, self._view.faults):
                 _log.log(logging.WARNING if view.faults else logging.INFO, "%s", _describe(view))
-            self._view, self._mark, self._tried = view, mark, now
+            with self._changing:
+                self._view = view
+            self._mark, self._tried = mark, now
         self._take_up_ready()
+        self.decisions.follow()
+        self._hear_decisions()
         self._looked = now
 
     def _open(self) -> View:
@@ -168,7 +182,7 @@ class LiveEdition:
             return None
 
     def _replies(self, edition: Edition) -> Replies:
-        answers = answers_of(self._settings, edition)
+        answers = answers_of(self._settings, edition, undecided(edition))  # what is decided, replies() asks each time
         ready = ReadyAnswers.open(self._home, answers)
         if ready is None and self._prepare:
             try:
@@ -177,13 +191,20 @@ class LiveEdition:
                 _log.warning("ready answers cannot be prepared", exc_info=True)
         return Replies(answers, ready)
 
+    def _hear_decisions(self) -> None:
+        """Read what was decided before a request asks for it."""
+        if self._view.edition:
+            with suppress(DecisionLogError):  # `fault` says so, and so will the next request
+                self.decisions.standing(self._view.edition)
+
     def _take_up_ready(self) -> None:
         """Answer from the ready answers as soon as they are there."""
         replies = self._view.replies
         if replies and replies.ready is None:
             ready = ReadyAnswers.open(self._home, replies.answers)
             if ready:
-                self._view = View(Replies(replies.answers, ready), self._view.faults)
+                with self._changing:
+                    self._view = replace(self._view, replies=Replies(replies.answers, ready))
 
 
 def _mark(home: Path) -> _Mark:

@@ -48,7 +48,7 @@ class FastPath:
     def _log_reply(self, log: AccessLog, scope: Scope, reply: Reply, seconds: float) -> None:
         ident = _ident(scope["path"])
         replies = self._live.view().replies
-        variant = replies.answers.variants.of(ident) if replies else None
+        variant = replies.answers.variant(ident) if replies else None
         size = 0 if scope["method"] == "HEAD" else len(reply.body)
         told = reply.recommendation_id, variant, reply.cache
         log.write(scope["method"], "related", reply.status, seconds, size, ident, *told)

@@ -1,5 +1,6 @@
 """Whether the service is well. Staleness shows here: a list that nobody renews is wrong long before anyone notices."""
 
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -42,7 +43,10 @@ def readyz(request: Request) -> Response:
 
 def _health(request: Request) -> Health:
     state = request.app.state
-    return report_health(state.live.view(), state.settings.degraded_after_hours, state.now())
+    view, fault = state.live.view(), state.live.decisions.fault
+    if fault:
+        view = replace(view, faults=(*view.faults, fault))
+    return report_health(view, state.settings.degraded_after_hours, state.now())
 
 
 def _answer(health: Health, status: HTTPStatus) -> Response:

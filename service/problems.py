@@ -8,15 +8,20 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from corpus.errors import (
+    DecisionLogError,
+    DecisionRefused,
+    DeskBusy,
     DraftsBusy,
     DraftsOff,
     EditionError,
     EncoderError,
+    Forbidden,
     KeyRefused,
     NotJson,
+    NotSignedIn,
     RelatedArticlesError,
     UnknownEssay,
 )
@@ -47,14 +52,27 @@ _ANSWERS: dict[type[RelatedArticlesError], _Answer] = {
         "nothing is published yet, or it is damaged: /healthz says which",
         {"Retry-After": "60"},
     ),
+    DecisionRefused: _Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "decision-refused", "That cannot be decided"),
+    DecisionLogError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "no-decisions",
+        "The editors' decisions cannot be read",
+        "what they have excluded must not be shown: /healthz says what is wrong",
+        {"Retry-After": "60"},
+    ),
     KeyRefused: _Answer(
         HTTPStatus.UNAUTHORIZED, "key-refused", "An API key is needed", headers={"WWW-Authenticate": "Bearer"}
     ),
+    NotSignedIn: _Answer(
+        HTTPStatus.UNAUTHORIZED, "not-signed-in", "The desk must know who asks", headers={"WWW-Authenticate": "Bearer"}
+    ),
+    Forbidden: _Answer(HTTPStatus.FORBIDDEN, "forbidden", "The desk does not allow this"),
     NotJson: _Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", "The body should be JSON"),
     DraftsOff: _Answer(HTTPStatus.FORBIDDEN, "drafts-off", "Drafts are not answered here"),
     DraftsBusy: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE, "drafts-busy", "Too many drafts", headers={"Retry-After": "10"}
     ),
+    DeskBusy: _Answer(HTTPStatus.SERVICE_UNAVAILABLE, "desk-busy", "Too many questions", headers={"Retry-After": "5"}),
     EncoderError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "no-model",
@@ -70,6 +88,7 @@ def handle_problems(app: FastAPI) -> None:
     """Answer every error of the app with a problem document."""
     for family in _ANSWERS:
         app.add_exception_handler(family, _expected)
+    app.add_exception_handler(NotSignedIn, _not_signed_in)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _unexpected)
@@ -98,13 +117,21 @@ def problem(
 
 async def _expected(request: Request, error: Exception) -> Response:
     answer = next(answer for family, answer in _ANSWERS.items() if isinstance(error, family))
-    return problem(
+    return _tell(
+        request,
         answer.status,
         answer.detail or str(error),
         kind=f"tag:related-articles,2026:{answer.kind}",
         title=answer.title,
         headers=answer.headers,
     )
+
+
+async def _not_signed_in(request: Request, error: Exception) -> Response:
+    """A browser that wants a page is sent to the login; a program is told."""
+    if "text/html" in request.headers.get("accept", "") and "authorization" not in request.headers:
+        return RedirectResponse(cast(NotSignedIn, error).login, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+    return await _expected(request, error)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -114,15 +141,25 @@ async def _http(request: Request, error: Exception) -> Response:
     if "GET" in headers.get("Allow", ""):
         headers["Allow"] = "GET, HEAD"
     detail = f"{request.method} {request.scope['path']} is not to be had here: /docs tells what is"
-    return problem(refusal.status_code, detail, headers=headers)
+    return _tell(request, refusal.status_code, detail, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     found = cast(Sequence[Mapping[str, Any]], cast(RequestValidationError, error).errors())
     errors = [{"parameter": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in found]
     detail = "; ".join(": ".join(filter(None, mistake.values())) for mistake in errors)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+    return _tell(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why")
+    return _tell(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why")
+
+
+def _tell(request: Request, status: int, detail: str, **more: Any) -> Response:
+    """A page of the desk for whoever reads the desk, else a problem document."""
+    if request.url.path.startswith("/desk") and "text/html" in request.headers.get("accept", ""):
+        from service.desk.rendering import render
+
+        title = more.get("title") or HTTPStatus(status).phrase
+        return render(request, "error.html", status, title=title, detail=detail)
+    return problem(status, detail, **more)

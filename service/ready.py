@@ -27,6 +27,7 @@ import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from struct import Struct
@@ -35,10 +36,13 @@ from typing import NamedTuple, Self
 from zlib import crc32
 
 from corpus.errors import EditionError
-from recommender.edition import Edition, edition_ids, flush, open_edition
+from recommender.disk import flush
+from recommender.edition import Edition, edition_ids, open_edition
 from recommender.ranking import Item
+from recommender.standing import Standing
 from service.answers import Answers, to_bytes
 from service.asking import Filters
+from service.live_decisions import standing_of
 from service.schemas import RelatedResponse
 from service.selections import Heads, intact, pack, select
 from service.settings import Settings, load_settings
@@ -192,9 +196,10 @@ def start_preparing(settings: Settings, edition: Edition) -> None:
     Thread(target=process.wait, name="preparing", daemon=True).start()
 
 
-def answers_of(settings: Settings, edition: Edition) -> Answers:
-    """What an edition answers under these settings."""
-    return Answers(edition, settings.rules(), settings.variants)
+def answers_of(settings: Settings, edition: Edition, standing: Standing | None = None) -> Answers:
+    """What an edition answers under these settings, and the decisions of the home where no others are given."""
+    standing = standing or standing_of(settings.home, edition, datetime.now(UTC))
+    return Answers(edition, settings.rules(), settings.variants, standing, settings.page_state)
 
 
 def _close_all(descriptors: list[int]) -> None:

@@ -4,9 +4,11 @@ and the documented route, send what is made here."""
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import lru_cache
 from typing import NamedTuple
 
+from recommender.standing import Standing
 from service.answers import Answers, to_bytes
 from service.asking import PLAIN, Asked
 from service.metrics import Cache
@@ -47,7 +49,13 @@ class Replies:
     def __init__(self, answers: Answers, ready: ReadyAnswers | None = None) -> None:
         self.answers = answers
         self.ready = ready
-        self._kept: OrderedDict[tuple[str, str, str, bool, _Make], Body] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, bool, _Make], Body] = OrderedDict()
+
+    def under(self, standing: Standing) -> "Replies":
+        """The same with other decisions; what was kept is still right where they change nothing."""
+        changed = copy(self)
+        changed.answers = self.answers.under(standing)
+        return changed
 
     def json(self, ident: str, asked: Asked = PLAIN, known: bytes = b"", gzipped: bool = False) -> Reply:
         """An essay's related articles as cards."""
@@ -58,7 +66,7 @@ class Replies:
         if unchanged:
             return unchanged
         ready = self._ready(ident, named, asked, gzipped)
-        body, cache = (ready, _READY) if ready else self._made(to_bytes, ident, asked, gzipped)
+        body, cache = (ready, _READY) if ready else self._made(to_bytes, name, ident, asked, gzipped)
         reply = _full_reply(name, tag, body, cache, gzipped, _JSON)
         return _any_copy(reply) if known == b"*" else reply
 
@@ -69,7 +77,7 @@ class Replies:
         unchanged = _unchanged(name, tag, known, gzipped) if known else None
         if unchanged:
             return unchanged
-        reply = _full_reply(name, tag, *self._made(_html, ident, asked, gzipped), gzipped, _HTML)
+        reply = _full_reply(name, tag, *self._made(_html, name, ident, asked, gzipped), gzipped, _HTML)
         return _any_copy(reply) if known == b"*" else reply
 
     def _ready(self, ident: str, name: bytes, asked: Asked, gzipped: bool) -> Body | None:
@@ -81,8 +89,8 @@ class Replies:
         page = self.answers.name(ident)
         return self.ready.selected(page, self.answers.filters(asked), asked.limit, name.hex(), gzipped)
 
-    def _made(self, make: "_Make", ident: str, asked: Asked, gzipped: bool) -> tuple[Body, Cache]:
-        key = ident, asked.name, asked.shape, gzipped, make
+    def _made(self, make: "_Make", name: str, ident: str, asked: Asked, gzipped: bool) -> tuple[Body, Cache]:
+        key = name, asked.shape, gzipped, make
         kept = self._kept.get(key)
         if kept:
             self._kept.move_to_end(key)

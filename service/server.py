@@ -70,7 +70,7 @@ def configure(app: Any, **how: Any) -> uvicorn.Config:
         ws="none",
         interface="asgi3",
         lifespan="on",
-        proxy_headers=False,  # no answer depends on who asks
+        proxy_headers=False,  # the desk must see who is connected, not who is said to be
         server_header=False,
         access_log=False,  # service/access_log.py has one
         log_level="warning",

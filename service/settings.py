@@ -9,11 +9,14 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpus.errors import SettingsError
+from recommender.decisions import STATES, State
 from recommender.ranking import MAX_LIMIT, Rules
+from service.accounts import Role, read_accounts, read_users
 
 if TYPE_CHECKING:
     from corpus.sources import PageOptions
@@ -25,11 +28,15 @@ PREFIX = "RELATED_"
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a setting's value may be. from_text reads what the environment says; what it cannot read stays text."""
+    """What a setting's value may be. from_text reads what the environment says; what it cannot read stays text.
+
+    told: whether a mistake may quote the value, which might be a secret that should be a digest.
+    """
 
     expected: str
     accepts: Callable[[Any], bool]
     from_text: Callable[[str], object] = str
+    told: bool = True
 
 
 def _whole_number(low: int, high: int | None = None) -> _Kind:
@@ -93,6 +100,21 @@ def _are_variants(value: Any) -> bool:
     return len(names) == len(value) == len(set(names)) and all(shares) and sum(shares) <= 100
 
 
+def _are_read_by(read: Callable[[list[str]], object]) -> Callable[[Any], bool]:
+    """Whether a value is a list of texts that can be read so. read: raises ValueError where it cannot."""
+
+    def accepts(value: Any) -> bool:
+        if not isinstance(value, list | tuple) or not all(isinstance(entry, str) for entry in value):
+            return False
+        try:
+            read(list(value))
+        except ValueError:
+            return False
+        return True
+
+    return accepts
+
+
 _YES_OR_NO = _Kind(
     "true or false",
     lambda value: type(value) is bool,
@@ -100,8 +122,33 @@ _YES_OR_NO = _Kind(
 )
 _TEXT = _Kind("text", _is_text)
 _OPTIONAL_TEXT = _optional(_TEXT)
+_STATE = _Kind(f"one of {', '.join(STATES)}", lambda value: value in STATES)
 _VARIANTS = _Kind('a list such as "curated:10", "model:10": variant and percentage of pages', _are_variants, _split)
 _KEY_DIGESTS = _Kind("a list of sha256 digests, 64 hexadecimal digits each", _are_key_digests, _split)
+_EDITORS = _Kind(
+    "a list of NAME:ROLE:DIGEST: a name without a comma and of one role, viewer, editor or admin, and the sha256 "
+    "digest of a token",
+    _are_read_by(read_accounts),
+    _split,
+    told=False,
+)
+_USERS = _Kind(
+    "a list of NAME:ROLE: each name once and without a comma, and viewer, editor or admin",
+    _are_read_by(read_users),
+    _split,
+)
+_ROLE = _optional(_Kind("viewer, editor or admin", lambda value: value in [role.value for role in Role]))
+_HEADER = _optional(
+    _Kind(
+        "the name of a header, such as X-Remote-User",
+        lambda value: isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9-]+", value)),
+    )
+)
+_NETWORKS = _Kind(
+    'a list of IP addresses or networks, such as "10.0.0.7" or "10.0.0.0/8"',
+    _are_read_by(lambda entries: [ip_network(entry) for entry in entries]),
+    _split,
+)
 _ORIGINS = _Kind('a list of origins such as "https://example.org", without a path, or "*"', _are_origins, _split)
 
 
@@ -138,6 +185,14 @@ class Settings:
     )
     keep_editions: int = field(
         default=5, metadata=_about(_whole_number(1), "How many editions a build leaves, the new one included.")
+    )
+    publish_overlap: float = field(
+        default=0.0,
+        metadata=_about(
+            _number(0, 1),
+            "A new edition whose lists overlap less with the current one's, on average, is held back until somebody "
+            "signs it off; 0 is no limit.",
+        ),
     )
     degraded_after_hours: int = field(
         default=48, metadata=_about(_whole_number(1), "/healthz says degraded when the edition is older than this.")
@@ -201,12 +256,51 @@ class Settings:
     access_log: bool = field(
         default=False, metadata=_about(_YES_OR_NO, "Whether each request is logged, a line of JSON on stdout.")
     )
+    page_state: State = field(
+        default="standard",
+        metadata=_about(
+            _STATE,
+            "Whose list a page shows until an editor sets its state: standard, curated, shadow, review or model "
+            "(docs/desk.md).",
+        ),
+    )
     variants: tuple[str, ...] = field(
         default=(),
         metadata=_about(
             _VARIANTS,
             'An A/B test by page, for example "curated:10", "model:10": a tenth of the pages show only what their '
             "editors listed, a tenth the model's own order, the others what all show without a test.",
+        ),
+    )
+    editors: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            _EDITORS,
+            "Who may use the desk with a token: NAME:ROLE:DIGEST (`related key --editor NAME` makes one), the role "
+            "viewer, editor or admin; empty, and without `desk_user_header`, it is open to this machine only.",
+        ),
+    )
+    desk_user_header: str | None = field(
+        default=None,
+        metadata=_about(
+            _HEADER,
+            "Header in which a proxy names who asks for the desk, such as X-Remote-User, in place of any that a "
+            "browser sends; believed of this machine and of `trusted_proxies`.",
+        ),
+    )
+    desk_users: tuple[str, ...] = field(
+        default=(), metadata=_about(_USERS, 'Roles of those whom that header names, such as "anna:editor".')
+    )
+    desk_default_role: str | None = field(
+        default=None,
+        metadata=_about(_ROLE, "Role of those whom it names and `desk_users` does not; none keeps them out."),
+    )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            _NETWORKS,
+            "IP addresses or networks of the proxies whose word on who asks, by which scheme and for which host, the "
+            "desk believes; a proxy on this machine needs no entry.",
         ),
     )
 
@@ -224,7 +318,7 @@ class Settings:
         """What these settings say about a build."""
         from recommender.job import BuildOptions
 
-        return BuildOptions(self.page_options(), self.keep_editions)
+        return BuildOptions(self.page_options(), self.keep_editions, self.publish_overlap)
 
     def rules(self) -> Rules:
         """What these settings say about the website's lists; how long a list is, its page says."""
@@ -301,7 +395,8 @@ def _mistake(name: str, value: object) -> str | None:
         near = get_close_matches(name, _KINDS, n=1) or [", ".join(_KINDS)]
         return f"there is no setting {name!r}; did you mean {near[0]}?"
     if not _KINDS[name].accepts(value):
-        return f"{value!r} is not {_KINDS[name].expected}"
+        shown = repr(value) if _KINDS[name].told else "what stands there"
+        return f"{shown} is not {_KINDS[name].expected}"
     return None
 
 

@@ -124,6 +124,7 @@ async def related_to(
     """
     answers = await run_in_threadpool(request.app.state.live.answers)
     rules = asked.rules(replace(request.app.state.settings.rules(), limit=DEFAULT_LIMIT))
+    rules = replace(rules, exclude=rules.exclude | answers.standing.excluded_everywhere)
     if isinstance(asked, DraftRequest):
         desk: DraftDesk = request.app.state.drafts
         ranking = await desk.suggest(asked.text, asked.title, answers.edition, rules)

@@ -1,11 +1,10 @@
 """An A/B test by page: which variant a page is in, and what that changes in its list."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import blake2b
 from typing import Literal
 
-from recommender.ranking import Rules
+from recommender.decisions import State
 
 Variant = Literal["standard", "curated", "model"]
 """Curated: only what the page's editors listed, so nothing on a page without a list. Model: all in the model's order,
@@ -40,10 +39,6 @@ class Variants:
         return "model" if place >= self._from else "standard"
 
     @staticmethod
-    def rules(variant: str | None, rules: Rules) -> Rules:
-        """The rules of a page in this variant."""
-        if variant == "curated":
-            return replace(rules, additions=False)
-        if variant == "model":
-            return replace(rules, curated_first=False)
-        return rules
+    def state(variant: Variant | None, default: State) -> State:
+        """Whose list a page in this variant shows."""
+        return variant if variant in ("curated", "model") else default

@@ -84,7 +84,7 @@ def send(request: Request, make: "_Make", query: RelatedQuery, ident: str | None
     reply = make(replies, ident or "", Asked.of(query), known, reads_gzip(accepted))
     seen = noted(request.scope)
     seen.article, seen.recommendation_id = ident, reply.recommendation_id
-    seen.variant, seen.cache, seen.empty = replies.answers.variants.of(ident or ""), reply.cache, reply.empty
+    seen.variant, seen.cache, seen.empty = replies.answers.variant(ident or ""), reply.cache, reply.empty
     return RawResponse(reply)
 
 

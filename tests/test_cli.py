@@ -12,6 +12,8 @@ from corpus.errors import EditionError, RelatedArticlesError
 from recommender.edition import current_id, open_current
 from recommender.job import BuildOptions, build
 from recommender.material import Material
+from recommender.ranking import Rules
+from service.answers import Answers
 from service.cli import app
 from service.export import write_csv, write_trec
 from tests.fakes import CountingEncoder
@@ -137,9 +139,9 @@ def test_exports_are_safe_for_spreadsheets_and_trec_tools(tmp_path: Path) -> Non
     build([site], tmp_path / "home", CountingEncoder(), BuildOptions())
     edition = open_current(tmp_path / "home")
     with (tmp_path / "out.csv").open("w") as out:
-        write_csv(edition, 1, out)
+        write_csv(Answers(edition, Rules()), 1, out)
     with (tmp_path / "out.trec").open("w") as out:
-        write_trec(edition, 1, out)
+        write_trec(Answers(edition, Rules()), 1, out)
     rows = (tmp_path / "out.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["id", "'=1+1", "two words"]
     lines = (tmp_path / "out.trec").read_text().splitlines()

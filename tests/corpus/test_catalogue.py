@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.catalogue import Catalogue, MatchReport, UnmatchedBlurb, build_catalogue
+from corpus.catalogue import Catalogue, MatchReport, Unjoined, UnmatchedBlurb, build_catalogue
 from corpus.essay import Blurb, Essay
 from tests.fakes import essay
 
@@ -206,6 +206,15 @@ def test_the_report_counts_every_entry_and_how_it_was_joined() -> None:
     assert report.join_rate == 0.5
 
 
+def test_each_list_tells_what_of_it_was_not_joined() -> None:
+    page = replace(listing("page", BELLS, BUOYS, "One of two."), related=("bells", "gongs"))
+    twins = [essay("a", standfirst="One of two."), essay("b", standfirst="One of two.")]
+
+    catalogue = build_catalogue([page, listing("other", "Two of two."), listing("joined", BELLS), bells(), *twins])
+
+    assert catalogue.unjoined == {"page": Unjoined(ambiguous=1, unmatched=2), "other": Unjoined(0, 1)}
+
+
 def test_without_lists_there_is_no_join_rate() -> None:
     assert build_catalogue([bells()]).report == MatchReport(0, 0, 0, 0, {}, (), ())
     assert build_catalogue([bells()]).report.join_rate is None
@@ -263,6 +272,8 @@ def test_every_entry_is_counted_and_lists_hold_known_items_only(site: list[Essay
     report = catalogue.report
     assert report.total == sum(len(member.blurbs) + len(member.related) for member in site)
     assert report.total == report.joined + report.ambiguous + report.unmatched == sum(report.by_how.values())
+    assert report.ambiguous == sum(left.ambiguous for left in catalogue.unjoined.values())
+    assert report.unmatched == sum(left.unmatched for left in catalogue.unjoined.values())
     known = {member.id for member in catalogue.essays} | {item.id for item in catalogue.unmatched}
     for ident, listed in catalogue.curated.items():
         assert ident not in listed

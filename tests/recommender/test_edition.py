@@ -331,11 +331,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another format": (
         lambda folder: forge(folder / "manifest.json", format=99),
-        "has format 99, this version reads 3: run `related build`",
+        "has format 99, this version reads 4: run `related build`",
     ),
     "the format before this one": (
         lambda folder: forge(folder / "manifest.json", format=2),
-        "has format 2, this version reads 3: run `related build`",
+        "has format 2, this version reads 4: run `related build`",
     ),
     "lists gone": (lambda folder: (folder / "lists.sqlite3").unlink(), "is half there: lists.sqlite3 is missing"),
     "lists cut": (

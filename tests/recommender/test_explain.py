@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.why import Judge, all_pairs, fault_of
 from corpus.errors import EncoderError, RelatedArticlesError, UnknownEssay
 from corpus.essay import Essay
 from corpus.records import essay_to_record
 from embeddings.cache import PLACE
-from recommender import neighbourhood
+from recommender import candidates, neighbourhood
 from recommender.candidates import CandidateFinder
 from recommender.edition import Edition, open_current
 from recommender.explain import (
+    Explainer,
     Explanation,
     PassagePair,
     SignalShare,
@@ -25,6 +27,7 @@ from recommender.explain import (
     reading_passages,
 )
 from recommender.job import BuildOptions, build
+from recommender.material import Material
 from recommender.model import DEFAULT, Model, probability
 from recommender.ranking import Rules
 from recommender.signals import RELATIVE, SIGNALS, spread_of
@@ -47,6 +50,7 @@ SITE = [
     {"id": "river", "title": "The bridge", "category": "Time", "body": "A bridge. A bridge."},
 ]
 BLURB = "blurb:"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Home:
@@ -268,6 +272,61 @@ def test_counts_are_told_as_counts() -> None:
     pairs = CandidateFinder(site.landscape, graph).of_essay(2, np.array([1]))
     plain = dict(zip(SIGNALS, pairs.plain_values(0)[0].tolist(), strict=True))
     assert (plain["popularity"], plain["co_listed"]) == pytest.approx((3, 2))
+
+
+def test_the_products_that_are_kept_are_bounded_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = random_site(30, seed=4)
+    finder = CandidateFinder(site.landscape, site.graph(random_lists(site, np.random.default_rng(4), 3)))
+    monkeypatch.setattr(candidates, "CHUNK", 10)
+    whole = finder.of_site()
+    monkeypatch.setattr(candidates, "KEPT", 2 * 3 * 10 * 30 * 4)  # two runs of three products
+
+    for row in (5, 15, 6, 25, 4, 16, 26):
+        found = finder.of_essay(row, whole.select(np.array([row])).columns)
+        assert found.values.tobytes() == whole.select(np.array([row])).values.tobytes()
+        assert len(finder._products) <= 2
+
+    assert sorted(start for start, _stop in finder._products) == [10, 20], "those asked for last"
+
+
+def test_what_pairs_have_in_common_is_read_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer = Explainer(home.edition, nothing_of)
+    pairs = [("oven", "hour"), ("hour", "oven"), ("oven", home.blurb), ("oven", "hour")]
+    expected = [explain_pair(home.edition, *pair, nothing_of) for pair in pairs]
+    monkeypatch.setattr(Material, "load", None)
+    assert [explainer.explain(*pair) for pair in pairs] == expected
+
+
+def test_somebody_who_knows_more_says_where_it_stands(home: Home) -> None:
+    explainer = Explainer(home.edition, nothing_of)
+    assert explainer.explain("oven", "hour", standing="at rank 2, pinned").standing == "at rank 2, pinned"
+    assert explainer.explain("oven", "hour").standing.startswith("at rank 1, listed by the editors")
+
+
+def test_every_pair_of_the_demo_is_explained_rightly(tmp_path: Path) -> None:
+    build([EXAMPLES], tmp_path, CountingEncoder(), BuildOptions())
+    edition = open_current(tmp_path)
+    pairs = all_pairs(edition)
+    essays, items = edition.manifest["counts"]["essays"], len(edition.items)
+    assert items > essays > 40
+    assert len(pairs) == essays * (items - 1)
+
+    with reading_passages(edition, CountingEncoder(), tmp_path / PLACE) as passages_of:
+        judge = Judge(edition, Explainer(edition, passages_of), Rules())
+        for source, target in pairs:
+            judge.judge(source, target)
+
+    assert judge.outcome.wrong == []
+    assert len(judge.outcome.seconds) == len(pairs)
+
+
+def test_an_explanation_that_is_wrong_is_found_out(home: Home) -> None:
+    right = home.why("oven", "hour")
+    assert fault_of(right, 1) is None
+    assert "its rank is 2" in str(fault_of(right, 2))
+    assert "its rank is None" in str(fault_of(right, None))
+    assert "it is said to stand ''" in str(fault_of(replace(right, standing=""), None))
+    assert "the account adds up to" in str(fault_of(replace(right, editors=right.editors + 2e-6), 1))
 
 
 # --- Blurbs -------------------------------------------------------------------------------------------------------

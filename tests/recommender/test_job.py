@@ -262,8 +262,8 @@ def test_an_edition_of_an_older_format_is_refused_and_the_next_build_is_a_first_
     first = build([site], home, encoder, BuildOptions())
     path = home / "editions" / first.edition / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}), encoding="utf-8")
-    with pytest.raises(EditionError, match=r"has format 1, this version reads 3: run `related build`$"):
+    with pytest.raises(EditionError, match=r"has format 1, this version reads 4: run `related build`$"):
         open_current(home)
     second = build([site], home, encoder, BuildOptions())
     assert (second.changed, second.encoded, second.reused) == (None, 0, first.encoded)
-    assert open_current(home).manifest["format"] == 3
+    assert open_current(home).manifest["format"] == 4

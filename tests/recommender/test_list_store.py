@@ -187,6 +187,50 @@ def test_many_threads_read_one_store_and_stores_of_their_own(store: ListStore, t
         assert all(pool.map(read, range(16)))
 
 
+# --- In whose lists an item stands --------------------------------------------------------------------------------
+
+
+def test_an_item_tells_in_whose_lists_it_is_curated_a_candidate_or_an_unmatched_blurb(store: ListStore) -> None:
+    assert store.offered_in("rye") == {"bread"}  # curated and a candidate: once
+    assert store.offered_in("clock") == {"bread"}
+    assert store.offered_in("bare") == {"bread"}
+    assert store.offered_in("blurb:quern") == {"bread", "bare"}
+    assert store.offered_in("bread") == {"clock", *ODD_IDS}
+
+
+@pytest.mark.parametrize("ident", ["nobody", "", "RYE", "\ud800"])
+def test_what_is_unknown_stands_in_no_list(store: ListStore, ident: str) -> None:
+    assert store.offered_in(ident) == frozenset()
+
+
+def test_an_item_that_no_list_names_is_offered_nowhere(tmp_path: Path) -> None:
+    store = store_of(tmp_path, ITEMS, ROWS[1:3])
+    assert [item.id for item in ITEMS if store.offered_in(item.id)] == ["bread"]
+
+
+def test_an_item_may_stand_in_more_lists_than_a_statement_has_places_for(tmp_path: Path) -> None:
+    ids = [f"i{number:05}" for number in range(40_000)]
+    everywhere = (Candidate("bread", 0.5, 0.5),)
+    store = store_of(tmp_path, ITEMS, (EssayLists(ident, 0, (), everywhere, ()) for ident in ids))
+    assert store.offered_in("bread") == frozenset(ids)
+
+
+def test_an_edition_says_the_same_of_its_items(tmp_path: Path) -> None:
+    assert edition_of(tmp_path, ITEMS, ROWS).offered_in("blurb:quern") == {"bread", "bare"}
+
+
+@given(st.data())
+def test_offered_is_what_the_lists_say_turned_round(data: st.DataObject) -> None:
+    some = st.lists(st.sampled_from(IDS), unique=True, max_size=6)
+    groups = {ident: [data.draw(some) for _ in range(3)] for ident in IDS[:5]}
+    made = ([tuple(Candidate(target, 0.5, 0.5) for target in group) for group in groups[i]] for i in groups)
+    lists = [EssayLists(ident, 0, *row) for ident, row in zip(groups, made, strict=True)]
+    with TemporaryDirectory() as folder:
+        store = store_of(Path(folder), [Item(ident, "essay") for ident in IDS], lists)
+        found = {ident: store.offered_in(ident) for ident in IDS}
+    assert found == {t: {i for i in groups if any(t in group for group in groups[i])} for t in IDS}
+
+
 # --- The columns --------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from lxml import html
 from corpus.errors import RelatedArticlesError
 from recommender.edition import Edition, open_current
 from recommender.ranking import Rules
+from service.answers import Answers
 from service.app import create_app
 from service.export import DATA, INDEX, write_csv, write_jsonl, write_static, write_trec
 from service.settings import Settings
@@ -31,7 +32,7 @@ def edition(tmp_path: Path) -> Edition:
 
 def jsonl_of_bread(edition: Edition, k: int | None, rules: Rules) -> list[str]:
     out = io.StringIO()
-    write_jsonl(edition, k, out, rules)
+    write_jsonl(Answers(edition, rules), k, out)
     lists = {record["id"]: record["related"] for record in map(json.loads, out.getvalue().splitlines())}
     return [f"{entry['id']} {entry['score']} {entry['origin']}" for entry in lists["bread"]]
 
@@ -48,9 +49,9 @@ def test_the_sites_rules_are_kept(edition: Edition) -> None:
 
 def test_every_format_has_the_same_lists(edition: Edition, tmp_path: Path) -> None:
     rules, table, run = Rules(min_score=0.25), io.StringIO(), io.StringIO()
-    write_csv(edition, 9, table, rules)
-    write_trec(edition, 9, run, rules)
-    write_static(edition, 9, tmp_path / "static", rules)
+    write_csv(Answers(edition, rules), 9, table)
+    write_trec(Answers(edition, rules), 9, run)
+    write_static(Answers(edition, rules), 9, tmp_path / "static")
     names = json.loads((tmp_path / "static" / "index.json").read_text(encoding="utf-8"))
     cards = json.loads((tmp_path / "static" / names["bread"]).read_text(encoding="utf-8"))["items"]
 
@@ -67,7 +68,7 @@ def test_every_format_has_the_same_lists(edition: Edition, tmp_path: Path) -> No
 @pytest.fixture
 def folder(edition: Edition, tmp_path: Path) -> Path:
     """A static export with the default rules."""
-    write_static(edition, None, tmp_path / "static")
+    write_static(Answers(edition, Rules()), None, tmp_path / "static")
     return tmp_path / "static"
 
 
@@ -117,7 +118,7 @@ def test_the_pieces_of_html_are_what_the_service_answers(folder: Path, tmp_path:
 def test_an_edition_without_essays_gives_empty_files(tmp_path: Path) -> None:
     publish_edition(tmp_path, lists=(), items=())
 
-    assert write_static(open_current(tmp_path), None, tmp_path / "static") == 0
+    assert write_static(Answers(open_current(tmp_path), Rules()), None, tmp_path / "static") == 0
     assert (read(tmp_path / "static" / INDEX), read(tmp_path / "static" / DATA)) == ({}, {})
 
 
@@ -131,7 +132,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(
 
     monkeypatch.setattr("service.fragment.render_fragment", fail)
     with pytest.raises(OSError, match="No space left"):
-        write_static(edition, 1, folder)
+        write_static(Answers(edition, Rules()), 1, folder)
 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -142,7 +143,7 @@ def test_a_folder_of_somebody_elses_is_refused(edition: Edition, tmp_path: Path)
     (foreign / DATA).write_text("mine")
 
     with pytest.raises(RelatedArticlesError, match="is not empty and no earlier export"):
-        write_static(edition, None, foreign)
+        write_static(Answers(edition, Rules()), None, foreign)
     assert (foreign / DATA).read_text() == "mine"
 
 

@@ -17,6 +17,14 @@ def test_what_serves_the_website_loads_nothing_heavy(module: str) -> None:
     assert done.stdout == "[]\n"
 
 
+def test_settings_and_command_line_load_no_web_framework() -> None:
+    program = "import sys, service.settings, service.cli; print([n for n in ('fastapi', 'jinja2') if n in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
 def test_answering_a_request_loads_nothing_heavy_either() -> None:
     program = f"""
 import sys, tempfile

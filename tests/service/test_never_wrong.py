@@ -96,7 +96,7 @@ def test_no_ready_answer_is_wrong(home: Path, edition: Edition) -> None:
 def test_no_static_file_is_wrong(
     home: Path, edition: Edition, tmp_path: Path, settings: dict[str, Any], k: int | None
 ) -> None:
-    write_static(edition, k, tmp_path / "static", Settings(home=home, **settings).rules())
+    write_static(Answers(edition, Settings(home=home, **settings).rules()), k, tmp_path / "static")
     files = json.loads((tmp_path / "static" / INDEX).read_text(encoding="utf-8"))
     judge = Judge(edition, strict=True)
     for page, name in files.items():

@@ -58,9 +58,9 @@ def test_the_defaults_are_those_of_the_packages_they_steer() -> None:
 
 
 def test_the_settings_reach_the_build() -> None:
-    settings = Settings(related_selector=".related", max_page_bytes=7, keep_editions=2)
+    settings = Settings(related_selector=".related", max_page_bytes=7, keep_editions=2, publish_overlap=0.6)
 
-    assert settings.build_options() == BuildOptions(PageOptions(".related", 7), 2)
+    assert settings.build_options() == BuildOptions(PageOptions(".related", 7), 2, 0.6)
 
 
 def test_the_settings_reach_the_lists() -> None:
@@ -171,6 +171,7 @@ def test_all_mistakes_are_told_at_once_with_their_place(tmp_path: Path, monkeypa
         ("degraded_after_hours = 0", "0 is not a whole number from 1"),
         ("min_score = 1.01", "1.01 is not a number from 0 to 1"),
         ("min_score = -0.1", "-0.1 is not a number from 0 to 1"),
+        ("publish_overlap = 60", "60 is not a number from 0 to 1"),
         ("diversity = nan", "nan is not a number from 0 to 1"),
         ("diversity = true", "True is not a number from 0 to 1"),
         ('diversity = "0.5"', "'0.5' is not a number from 0 to 1"),
@@ -185,8 +186,9 @@ def test_all_mistakes_are_told_at_once_with_their_place(tmp_path: Path, monkeypa
         (
             "zzz = 1",
             "there is no setting 'zzz'; did you mean model, related_selector, max_page_bytes, keep_editions, "
-            "degraded_after_hours, min_score, diversity, per_category, at_least, host, port, cors_origins, api_keys, "
-            "max_body_bytes, drafts, drafts_waiting, drafts_timeout_seconds, access_log, variants?",
+            "publish_overlap, degraded_after_hours, min_score, diversity, per_category, at_least, host, port, cors_origins, api_keys, "
+            "max_body_bytes, drafts, drafts_waiting, drafts_timeout_seconds, access_log, variants, editors, "
+            "desk_user_header, desk_users, desk_default_role, trusted_proxies?",
         ),
     ],
 )

@@ -1,0 +1,23 @@
+"""Files that outlive a power cut: written whole, and on the disk before the next step is taken."""
+
+import os
+import threading
+from pathlib import Path
+
+
+def flush(path: Path) -> None:
+    """Have the file or folder on the disk before the next step is taken."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write or replace a file in one step: whoever reads it, also after a crash, finds the old text or the new one."""
+    aside = path.with_name(f".{path.name}-{threading.get_native_id()}")  # no two writers have the same one
+    aside.write_text(text, encoding="utf-8")
+    flush(aside)
+    aside.replace(path)
+    flush(path.parent)

@@ -1,0 +1,346 @@
+"""What the log of decisions says at one moment, for one edition: its replay. Pure and immutable.
+
+Of the decisions about one thing (Decision.slot) the latest counts that is neither undone nor expired; when it is undone
+or expires, the one before it counts again. Decisions of different kinds stand side by side, and rank() knows which goes
+before which: an exclusion does not wipe a pin out, it outranks it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from recommender.decisions import NOTHING, Decision, PageDecisions, Pin, Scope, Slot, say
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+class Pages(Protocol):
+    """What replaying must know of an edition."""
+
+    def has(self, ident: str) -> bool:
+        """Whether there is an item with this id."""
+        ...
+
+    def offered_in(self, ident: str) -> frozenset[str]:
+        """The essays whose lists, candidates included, name this item."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The entries of a log, indexed. decisions: by id. slots: the ids of each, in order. undone_by: of each entry, the
+    undos that name it. expiring: those that have an end. follows: in order."""
+
+    decisions: Mapping[int, Decision] = field(default_factory=dict)
+    slots: Mapping[Slot, tuple[int, ...]] = field(default_factory=dict)
+    undone_by: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    expiring: tuple[int, ...] = ()
+    follows: tuple[int, ...] = ()
+    last: int = 0
+
+    def with_(self, entries: Iterable[Decision]) -> "Log":
+        """The log with these entries after its own, in order of ids."""
+        decisions, slots, undone_by = dict(self.decisions), dict(self.slots), dict(self.undone_by)
+        expiring, follows, last = list(self.expiring), list(self.follows), self.last
+        for entry in entries:
+            decisions[entry.id], last = entry, entry.id
+            if entry.slot:
+                slots[entry.slot] = (*slots.get(entry.slot, ()), entry.id)
+            if entry.undoes is not None:
+                undone_by[entry.undoes] = (*undone_by.get(entry.undoes, ()), entry.id)
+            if entry.expires is not None:
+                expiring.append(entry.id)
+            if entry.action == "follow":
+                follows.append(entry.id)
+        return Log(decisions, slots, undone_by, tuple(expiring), tuple(follows), last)
+
+    def is_undone(self, ident: int) -> bool:
+        """Whether an undo of it holds."""
+        return any(not self.is_undone(undo) for undo in self.undone_by.get(ident, ()))
+
+    def holds(self, ident: int, now: datetime) -> bool:
+        """Whether it is neither undone nor expired."""
+        expires = self.decisions[ident].expires
+        return (expires is None or now < expires) and not self.is_undone(ident)
+
+
+class Standing:
+    """What holds now. of() is what rank() obeys; the rest is for the desk.
+
+    next_change: when a decision expires next, None when none will.
+    """
+
+    def __init__(self, log: Log, now: datetime, pages: Pages) -> None:
+        self.log = log
+        self.now = now
+        self._pages = pages
+        self._aliases = _aliases(log, now, pages)
+        self._slots = _in_force(log, now, self.alias)
+        self._by_page: dict[str, list[Slot]] = {}
+        self._everywhere: list[Slot] = []
+        for slot in self._slots:
+            if slot.source is not None:
+                self._by_page.setdefault(slot.source, []).append(slot)
+            elif slot.target is not None:
+                self._everywhere.append(slot)
+        self._stop = self._slots.get(_STOP)
+        self._offered = {slot.target: pages.offered_in(slot.target) for slot in self._everywhere if slot.target}
+        self._named_everywhere = frozenset[str]().union(*self._offered.values())
+        self._known: dict[str, PageDecisions] = {}
+        ends = [end for i in log.expiring if (end := log.decisions[i].expires) and end > now]
+        self.next_change = min(ends, default=None)
+
+    def alias(self, ident: str) -> str:
+        """The id under which an essay that was renamed is known in this edition."""
+        return self._aliases.get(ident, ident)
+
+    @property
+    def stopped(self) -> Decision | None:
+        """The kill switch, while it is on."""
+        return self._stop
+
+    @property
+    def excluded_everywhere(self) -> frozenset[str]:
+        """What may stand in no list."""
+        return frozenset(slot.target for slot in self._everywhere if slot.kind == "exclude" and slot.target)
+
+    def of(self, page: str) -> PageDecisions:
+        """What is in force for a page."""
+        found = self._known.get(page)
+        if found is None:
+            if page not in self._by_page and self._stop is None and page not in self._named_everywhere:
+                return NOTHING
+            found = self._known[page] = self._gather(page)
+        return found
+
+    def in_force(self, slot: Slot) -> Decision | None:
+        """The decision that counts for this slot, ids as this edition knows them."""
+        return self._slots.get(slot)
+
+    def about(self, page: str, target: str) -> list[Decision]:
+        """All that holds for a pair, everywhere included, the latest first."""
+        found = [
+            decision for slot, decision in self._slots.items() if slot.target == target and slot.source in (page, None)
+        ]
+        return sorted(found, key=lambda decision: -decision.id)
+
+    def on_page(self, page: str) -> list[Decision]:
+        """All that holds for a page, in the order decided; what is decided everywhere is not among it."""
+        return sorted((self._slots[slot] for slot in self._by_page.get(page, ())), key=lambda decision: decision.id)
+
+    def everything(self) -> list[Decision]:
+        """All that holds, in the order decided."""
+        return sorted(self._slots.values(), key=lambda decision: decision.id)
+
+    def of_kind(self, kind: str) -> Iterator[tuple[Slot, Decision]]:
+        """All that holds of one kind of slot."""
+        return ((slot, decision) for slot, decision in self._slots.items() if slot.kind == kind)
+
+    def vanished(self) -> list[Decision]:
+        """What holds about an essay or blurb that this edition does not have, in the order decided."""
+        gone = [
+            decision
+            for slot, decision in self._slots.items()
+            if any(ident is not None and not self._pages.has(ident) for ident in (slot.source, slot.target))
+        ]
+        return sorted(gone, key=lambda decision: decision.id)
+
+    def _gather(self, page: str) -> PageDecisions:
+        own = [(slot, self._slots[slot]) for slot in self._by_page.get(page, ())]
+        named = {slot.target for slot, _ in own}
+        common = [
+            (slot, self._slots[slot])
+            for slot in self._everywhere
+            if slot.target in named or page in self._offered[slot.target or ""]
+        ]
+        state = next((decision.state for slot, decision in own if slot.kind == "state"), None)
+        both = (*common, *own)  # what is decided for the page goes before what is decided for all
+        excluded: dict[str, Scope] = {
+            _target(slot): "everywhere" if slot.source is None else "here" for slot, _ in both if slot.kind == "exclude"
+        }
+        pins = [(decision.position or 1, -decision.id, _target(slot)) for slot, decision in own if slot.kind == "pin"]
+        approved = frozenset(_target(slot) for slot, _ in own if slot.kind == "approve")
+        weights = {_target(slot): decision.logits for slot, decision in both if slot.kind == "weight"}
+        heard = [*both, *([(_STOP, self._stop)] if self._stop else [])]
+        marks = sorted(_mark(slot, decision) for slot, decision in heard if slot.kind != "review")
+        return PageDecisions(
+            state=state,
+            stopped=self._stop is not None,
+            excluded=excluded,
+            pins=tuple(Pin(target, position) for position, _, target in sorted(pins)),
+            approved=approved,
+            weights=weights,
+            mark=",".join(marks),
+        )
+
+
+_STOP = Slot("stop", None, None)
+
+
+def _mark(slot: Slot, decision: Decision) -> str:
+    """Names a decision and what it is about here. By its key: another log may have another decision of this id."""
+    return decision.key if slot.target == decision.target else f"{decision.key}>{slot.target}"
+
+
+def _target(slot: Slot) -> str:
+    return slot.target or ""
+
+
+def _in_force(log: Log, now: datetime, alias: Callable[[str], str]) -> dict[Slot, Decision]:
+    """Slot, ids as the edition knows them -> the latest decision that holds."""
+    found: dict[Slot, Decision] = {}
+    for slot, ids in log.slots.items():
+        latest = next((i for i in reversed(ids) if log.holds(i, now)), None)
+        if latest is None:
+            continue
+        known = slot._replace(
+            source=None if slot.source is None else alias(slot.source),
+            target=None if slot.target is None else alias(slot.target),
+        )
+        if known not in found or found[known].id < latest:
+            found[known] = log.decisions[latest]
+    return found
+
+
+def _aliases(log: Log, now: datetime, pages: Pages) -> dict[str, str]:
+    """Of each essay that got a new id, the ids that this edition does not have -> the latest one that it has."""
+    known_as: dict[str, list[str]] = {}
+    for ident in log.follows:
+        decision = log.decisions[ident]
+        if log.holds(ident, now) and decision.source and decision.target:
+            old, new = (
+                known_as.get(decision.source, [decision.source]),
+                known_as.get(decision.target, [decision.target]),
+            )
+            if old is not new:
+                joined = [*old, *(name for name in new if name not in old)]
+                known_as.update(dict.fromkeys(joined, joined))
+    found: dict[str, str] = {}
+    for name, names in known_as.items():
+        if not pages.has(name):
+            there = next((other for other in reversed(names) if pages.has(other)), None)
+            if there is not None:
+                found[name] = there
+    return found
+
+
+def consequences(standing: Standing, decision: Decision) -> tuple[str, ...]:
+    """What the decision, if it were made now, does to others and others to it, as sentences: none cancels another
+    silently."""
+    slot = decision.slot
+    if slot is None:
+        return tuple(_turned(standing, decision))
+    said: list[str] = []
+    before = standing.in_force(slot)
+    if before:
+        said.append(f"it takes the place of an earlier decision: {_told(before)}")
+    if decision.target is not None:
+        said += _against(standing, decision)
+    if decision.action == "pin":
+        said += _moved(standing, decision)
+    said += _unseen(standing, decision)
+    if standing.stopped and decision.action in ("state", "approve", "boost", "bury"):
+        said.append(f"readers do not see it while the kill switch is on ({_told(standing.stopped)})")
+    if decision.action == "stop":
+        said.append("no page shows anything of the model, whatever its state, until this is undone")
+    return tuple(said)
+
+
+def _turned(standing: Standing, decision: Decision) -> Iterator[str]:
+    """What an undo, or a new id, ends and what it brings back."""
+    log = standing.log.with_([replace(decision, id=standing.log.last + 1)])
+    now, then = standing.everything(), Standing(log, standing.now, standing._pages).everything()
+    for other in now:
+        if other not in then:
+            yield f"no longer in force: {_told(other)}"
+    for other in then:
+        if other not in now:
+            yield f"in force again: {_told(other)}"
+
+
+def _against(standing: Standing, decision: Decision) -> Iterator[str]:
+    """The decisions about the same target that outrank this one, or that it outranks."""
+    for slot, other in _about_target(standing, decision):
+        if slot == decision.slot or other.action not in _OUTRANKED | {"exclude"}:
+            continue
+        where = "" if slot.source in (decision.source, None) else f" on {other.source_title or slot.source}"
+        if decision.action == "exclude" and other.action != "exclude":
+            yield f"{_told(other)}{where}: that has no effect while this exclusion holds"
+        elif decision.action in _OUTRANKED and other.action == "exclude":
+            yield f"it has no effect{where} while an exclusion holds: {_told(other)}"
+        elif decision.action == "exclude":
+            yield f"an exclusion holds beside it{where}: {_told(other)}"
+        elif other.action == "pin":
+            yield f"the pin{where} goes before it: {_told(other)}"
+        elif decision.action == "pin" and other.action in ("boost", "bury"):
+            yield f"the pin goes before this: {_told(other)}"
+        elif {decision.action, other.action} <= {"boost", "bury"}:
+            here = decision.source_title or decision.source or other.source_title or slot.source
+            yield f"on {here} what is decided there goes before what is decided everywhere: {_told(other)}"
+
+
+_OUTRANKED = {"approve", "pin", "boost", "bury"}
+
+
+def _about_target(standing: Standing, decision: Decision) -> Iterator[tuple[Slot, Decision]]:
+    for slot, other in standing._slots.items():
+        if slot.target != decision.target:
+            continue
+        if slot.source == decision.source or slot.source is None or decision.source is None:
+            yield slot, other
+
+
+def _moved(standing: Standing, pin: Decision) -> Iterator[str]:
+    """The pins of a page that would not stand where they do, and where the new one does, when that is elsewhere."""
+    pins = [d for slot, d in standing.of_kind("pin") if slot.source == pin.source and slot.target != pin.target]
+    others = sorted(pins, key=lambda other: (other.position or 1, -other.id))
+    before, after = _stand(others), _stand(sorted([pin, *others], key=lambda other: other.position or 1))
+    for other in others:
+        if before[other.key] != after[other.key]:
+            title = other.target_title or other.target
+            yield f"{title} moves from {before[other.key]} to {after[other.key]}: {_told(other)}"
+    if after[pin.key] != pin.position:
+        yield f"it stands at {after[pin.key]}, below what is pinned above it"
+
+
+def _stand(pins: Iterable[Decision]) -> dict[str, int]:
+    """Where pins stand, by key. pins: in order."""
+    place, found = 0, dict[str, int]()
+    for pin in pins:
+        place = found[pin.key] = max(place + 1, pin.position or 1)
+    return found
+
+
+def _unseen(standing: Standing, decision: Decision) -> Iterator[str]:
+    """What is decided about the model's list where a page's state shows nothing, or not this, of it."""
+    if decision.action == "state":
+        about = [(slot, other) for slot, other in standing._slots.items() if slot.target is not None]
+        for slot, other in about:
+            if _is_offered(standing, slot, decision.source) and _hides(standing, decision, other, slot.target):
+                yield f"readers do not see this in the state {decision.state}: {_told(other)}"
+    elif decision.target is not None:
+        for slot, state in standing.of_kind("state"):
+            offered = decision.source == slot.source
+            if decision.source is None:
+                offered = slot.source in standing._pages.offered_in(decision.target)
+            if offered and _hides(standing, state, decision, decision.target):
+                yield f"readers of {state.source_title or slot.source} do not see it: {_told(state)}"
+
+
+def _is_offered(standing: Standing, slot: Slot, page: str | None) -> bool:
+    return slot.source == page or (slot.source is None and page in standing._offered[slot.target or ""])
+
+
+def _hides(standing: Standing, state: Decision, other: Decision, target: str | None) -> bool:
+    """Whether in this state a page's list does not heed another decision about an item of the model's."""
+    if other.action not in ("approve", "boost", "bury"):
+        return False
+    if state.state == "review" and other.action != "approve":
+        return target not in standing.of(standing.alias(state.source or "")).approved
+    return state.state in ("curated", "shadow")
+
+
+def _told(decision: Decision) -> str:
+    note = f": “{decision.note}”" if decision.note else ""
+    return f"{say(decision)} by {decision.editor} on {decision.at:%Y-%m-%d}{note}"

@@ -1,0 +1,185 @@
+"""What every page of the desk works with: the answers served now, the log, and what the build knows of every page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from fastapi import Request
+from starlette.responses import Response
+
+from corpus.errors import DecisionRefused
+from recommender.decisions import Decision
+from recommender.edition import Edition
+from recommender.overview import PageFacts
+from recommender.standing import Log, Standing, consequences
+from service.answers import Answers
+from service.desk.people import Person
+from service.desk.rendering import render
+from service.editions import LiveEdition
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from recommender.decision_log import DecisionLog
+    from service.desk.explaining import ExplainDesk
+
+
+WEAK = 0.5
+"""Weak is what has less than this share of the site's median strength."""
+
+
+class Desk:
+    """The desk of one process; for many threads. What it loads, it loads when an editor comes."""
+
+    def __init__(self, settings: Settings, live: LiveEdition, now: Callable[[], datetime]) -> None:
+        self.settings, self.live, self.now = settings, live, now
+        self._sites: dict[str, Site] = {}
+
+    @cached_property
+    def log(self) -> "DecisionLog":
+        """The log, for writing."""
+        from recommender.decision_log import DecisionLog
+
+        return DecisionLog(self.settings.home)
+
+    @cached_property
+    def explainer(self) -> "ExplainDesk":
+        """Who tells why."""
+        from service.desk.explaining import ExplainDesk
+
+        return ExplainDesk(self.settings)
+
+    def answers(self) -> Answers:
+        """The answers served now, under the decisions that hold now. Raises NoEdition."""
+        return self.live.answers()
+
+    def site(self, edition: Edition) -> "Site":
+        """All pages of an edition, kept as long as it is the one asked about."""
+        site = self._sites.get(edition.id)
+        if site is None:
+            site = Site(tuple(edition.overview.rows()))
+            self._sites = {edition.id: site}
+        return site
+
+    def write(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Write decisions, all or none; they are on the disk when this returns."""
+        return self.log.append(decisions)
+
+    async def close(self) -> None:
+        """End what runs beside the requests."""
+        if "explainer" in self.__dict__:
+            await self.explainer.close()
+        if "log" in self.__dict__:
+            self.log.close()
+
+
+class Site:
+    """The pages of an edition as the build saw them, in memory: by id, and by group of near-duplicates.
+
+    weak: suggestions of less strength than this are weak.
+    """
+
+    def __init__(self, rows: tuple[PageFacts, ...]) -> None:
+        self.rows = rows
+        self.by_id = {row.id: row for row in rows}
+        self.categories = sorted({row.category for row in rows if row.category})
+        self.weak = WEAK * median(row.strength for row in rows) if rows else 0.0
+        self._twins: dict[str, list[PageFacts]] = {}
+        for row in rows:
+            if row.twins is not None:
+                self._twins.setdefault(row.twins, []).append(row)
+
+    def twins(self, page: PageFacts) -> list[PageFacts]:
+        """The near-duplicates of a page, itself not among them."""
+        return [row for row in self._twins.get(page.twins or "", ()) if row.id != page.id]
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk of the app that a request came to."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def new_key() -> str:
+    """A key for a decision that is about to be made."""
+    return uuid4().hex
+
+
+def described(decision: Decision, answers: Answers) -> Decision:
+    """The decision with the edition that its editor looked at, and what its essays are called there.
+
+    Raises UnknownEssay for a source that is no essay, DecisionRefused for a target that does not exist.
+    """
+    edition = answers.edition
+    source = edition.find(decision.source) if decision.source is not None else None
+    target = edition.items.get(decision.target) if decision.target is not None else None
+    if decision.target is not None and target is None:
+        raise DecisionRefused(f"there is no essay or blurb {decision.target!r} in edition {edition.id}")
+    return replace(
+        decision,
+        edition=edition.id,
+        source_title=source and (source.title or source.standfirst),
+        source_url=source and source.url,
+        target_title=target and (target.title or target.standfirst),
+        target_url=target and target.url,
+    )
+
+
+def undo_of(ident: int, person: Person, standing: Standing, now: datetime, key: str, note: str = "") -> Decision:
+    """What takes a decision back. Raises DecisionRefused when there is none, or when it is taken back already."""
+    undone = standing.log.decisions.get(ident)
+    if undone is None:
+        raise DecisionRefused(f"there is no decision {ident} to undo")
+    if standing.log.is_undone(ident):
+        raise DecisionRefused(f"decision {ident} is undone already")
+    return Decision(
+        action="undo",
+        editor=person.name,
+        at=now,
+        key=key,
+        source=undone.source,
+        target=undone.target if undone.target != undone.source else None,
+        note=note,
+        undoes=ident,
+        edition=undone.edition,
+        source_title=undone.source_title,
+        source_url=undone.source_url,
+        target_title=undone.target_title,
+        target_url=undone.target_url,
+    )
+
+
+def told_before(decision: Decision, answers: Answers) -> tuple[str, ...]:
+    """What a decision in the log did to others when it was made."""
+    log = answers.standing.log
+    earlier = (entry for entry in log.decisions.values() if entry.id < decision.id)
+    return consequences(Standing(Log().with_(earlier), decision.at, answers.edition), decision)
+
+
+def render_page(request: Request, template: str, answers: Answers, status: int = 200, **context: Any) -> Response:
+    """A page of the desk, with what stands on each of them. `done` in the query: the decisions just made."""
+    done = _just_done(request, answers)
+    common = {
+        "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "edition": answers.edition,
+        "stopped": answers.standing.stopped,
+        "done": done,
+        "consequences": told_before(done[0], answers) if len(done) == 1 else (),
+        "new_key": new_key,
+    }
+    return render(request, template, status, **common, **context)
+
+
+def _just_done(request: Request, answers: Answers) -> list[Decision]:
+    first, _, last = request.query_params.get("done", "").partition("-")
+    if not first.isdigit() or len(first) > _DIGITS or (last and (not last.isdigit() or len(last) > _DIGITS)):
+        return []
+    decisions = answers.standing.log.decisions
+    return [decisions[i] for i in range(int(first), min(int(last or first), len(decisions)) + 1) if i in decisions]
+
+
+_DIGITS = 12

@@ -1,0 +1,29 @@
+"""What the last build learned, from the curated lists and from the editors, and what it gained by it."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.desk.desk import desk_of, render_page
+from service.desk.page import Viewer
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/desk/learned")
+def show_learned(request: Request, person: Viewer) -> Response:
+    """The page."""
+    answers = desk_of(request).answers()
+    manifest, standing = answers.edition.manifest, answers.standing
+    waiting = {
+        kind: sum(decision.at > answers.edition.built_at for _, decision in standing.of_kind(kind))
+        for kind in ("approve", "exclude")
+    }
+    return render_page(
+        request,
+        "learned.html",
+        answers,
+        lesson=manifest.get("lesson") or {},
+        editors=(manifest.get("lesson") or {}).get("editors"),
+        evaluation=manifest.get("evaluation") or {},
+        waiting=waiting,
+    )

@@ -1,0 +1,104 @@
+"""The editors' decisions as they stand now: whatever any process has written is heard before the next answer."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from corpus.errors import DecisionLogError
+from recommender.decisions import LOG_FILE
+from recommender.edition import Edition
+from recommender.standing import BEGINNING, Log, Standing
+
+if TYPE_CHECKING:
+    from recommender.decision_log import DecisionLog
+
+_UNREAD = object()
+_log = logging.getLogger(__name__)
+
+
+class LiveDecisions:
+    """What holds, for the edition that is asked about; for many threads.
+
+    standing() costs a look whether the log has changed, and reads what is new when it has. A log that cannot be read
+    any more leaves what was read before in force, and `fault` says so; one that never could be raises.
+    """
+
+    def __init__(self, home: Path, now: Callable[[], datetime]) -> None:
+        self._home, self._now = home, now
+        self._lock = Lock()
+        self._log = Log()
+        self._reader: DecisionLog | None = None
+        self._watch = None if _is_absent(home) else self._open().watch()
+        self._seen: object = None
+        self._is_another = False
+        self._standing: Standing | None = None
+        self._edition: Edition | None = None
+        self.fault: str | None = None
+
+    def standing(self, edition: Edition) -> Standing:
+        """What holds now in this edition; the same object as long as that is the same. Raises DecisionLogError."""
+        with self._lock:
+            if self._watch is None and not _is_absent(self._home):
+                self._watch = self._open().watch()
+            seen = self._watch.seen() if self._watch else None
+            held = self._standing
+            if held is not None and self._edition is edition and seen == self._seen and not self._has_expired(held):
+                return held
+            if seen != self._seen:
+                self._read_on()
+            self._seen, self._edition = seen, edition
+            self._standing = Standing(self._log, self._now(), edition)
+            return self._standing
+
+    def follow(self) -> None:
+        """Look whether the log was replaced by another file, as when a copy is put back, and whether one that could not
+        be read can be read by now; now and then is enough."""
+        with self._lock:
+            if self._watch is not None and self._watch.is_replaced():
+                self._watch.close()
+                self._reader, self._is_another, self._seen = None, True, _UNREAD
+            elif self.fault:
+                self._seen = _UNREAD
+
+    def _has_expired(self, standing: Standing) -> bool:
+        return standing.next_change is not None and self._now() >= standing.next_change
+
+    def _read_on(self) -> None:
+        known = Log() if self._is_another else self._log
+        try:
+            if self._watch is not None and _is_absent(self._home):
+                raise DecisionLogError(f"the log of decisions {self._home / LOG_FILE} is gone: put a copy of it back")
+            self._log = known.with_(self._open().since(known.last))
+            self._is_another, self.fault = False, None
+        except DecisionLogError as error:
+            before, self.fault = self.fault, str(error)
+            if self._standing is None:
+                raise
+            self.fault += "; what was read before is in force"
+            if self.fault != before:
+                _log.exception("decisions cannot be read")
+
+    def _open(self) -> "DecisionLog":
+        """SQLAlchemy is loaded when there is a log."""
+        from recommender.decision_log import DecisionLog
+
+        if self._reader is None:
+            self._reader = DecisionLog(self._home)
+        return self._reader
+
+
+def standing_of(home: Path, edition: Edition, now: datetime) -> Standing:
+    """What the log of a home says now, read once. Raises DecisionLogError."""
+    return LiveDecisions(home, lambda: now).standing(edition)
+
+
+def undecided(edition: Edition) -> Standing:
+    """No decision at all."""
+    return Standing(Log(), BEGINNING, edition)
+
+
+def _is_absent(home: Path) -> bool:
+    return not (home / LOG_FILE).exists()

@@ -151,7 +151,8 @@ class Edition:
         else:
             found = self._with_items(row, self._places(alone, row, rules, regard_twins=False))
         places = [(place, item) for place, item in found if item.twins is None or item.twins != essay.twins]
-        return WholeList(list_limit(row.list_length), row.lifts and rules.balanced and rules.additions, places)
+        lifts = row.lifts and rules.balanced and (rules.additions or rules.approved)
+        return WholeList(list_limit(row.list_length), lifts, places)
 
     def _edited(
         self, essay: Item, row: ListRow, rules: Rules, decisions: PageDecisions, regard_twins: bool = True
@@ -161,6 +162,8 @@ class Edition:
         entries = (*row.curated, *offered)
         beside = {pin.target for pin in decisions.pins} | decisions.approved
         absent = self._store.named(sorted(beside - {row.targets[i] for i in entries}))
+        if not regard_twins:
+            absent = {ident: item._replace(twins=None) for ident, item in absent.items()}
         items = row.items(entries, regard_twins) | absent
         if rules.diversity:  # a row has no sketches
             items |= self._store.numbered([row.number_of(row.targets[i]) for i in entries])
@@ -329,8 +332,8 @@ def build_lock(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BuildInProgress(f"another build is writing to {home}: wait for it to end") from None
-        for leftover in (home / "editions").glob(".new-*"):
-            shutil.rmtree(leftover)
+        for leftover in (home / "editions").glob(".*-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         publish_gate.clear_strays(home)
         yield
 
@@ -548,9 +551,13 @@ def _prune(home: Path, newest: str, keep: int) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove an edition, then its marker: as long as anything of it is there, it is held back."""
-    shutil.rmtree(folder)
+    """Remove an edition, then its marker: as long as it is there, it is held back.
+
+    It goes in one step, and no build fails over what a file system will not give up yet: the next one clears it away.
+    """
+    aside = folder.rename(folder.with_name(f".old-{folder.name}"))
     publish_gate.forget(folder.parent.parent, folder.name)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _folders(home: Path) -> list[Path]:

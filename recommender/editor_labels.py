@@ -5,7 +5,6 @@ Imports nothing heavy: the service and a build without a change handle labels, t
 
 import hashlib
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 
 Pair = tuple[str, str]
@@ -33,8 +32,3 @@ class EditorLabels:
 
 
 NO_LABELS = EditorLabels()
-
-
-def no_labels(ids: Collection[str]) -> EditorLabels:
-    """What a site without a desk knows of its essays."""
-    return NO_LABELS

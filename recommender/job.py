@@ -9,10 +9,11 @@ import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ from recommender import publish_gate
 from recommender.build_report import BuildReport, Pages
 from recommender.edition import Edition, Prepare
 from recommender.edition_diff import mean_overlap
-from recommender.editor_labels import NO_LABELS, EditorLabels, no_labels
+from recommender.editor_labels import EditorLabels
+from recommender.following import hear_editors
 from recommender.publish_gate import Held
 from recommender.ranking import Item, Rules
 from recommender.watch import Unwatched, Watch
@@ -74,12 +76,12 @@ def build(
     options: BuildOptions,
     watch: Watch | None = None,
     prepare: Prepare | None = None,
-    labels_of: Callable[[Collection[str]], EditorLabels] = no_labels,
+    labels_of: "LabelsOf | None" = None,
 ) -> BuildReport:
     """Read the sources, find every essay's related articles, publish them as a new edition, or hold it back.
 
-    prepare: called with the edition before it becomes the current one. labels_of: called with the ids of all essays,
-    gives what editors decided about them, in these ids.
+    prepare: called with the edition before it becomes the current one. labels_of: what editors have
+    approved and excluded; None is what the log of this home says.
     Raises SourceNotFound, BuildInProgress, EncoderError, and RelatedArticlesError when no page became an essay.
     """
     watch = watch or Unwatched()
@@ -91,8 +93,12 @@ def build(
             raise RelatedArticlesError(_no_essays(pages))
         with clock.stage("match"):
             catalogue = build_catalogue(pages.essays)
-        labels = labels_of(frozenset(essay.id for essay in catalogue.essays))
-        return _Build(home, pages, catalogue, encoder, options, watch, clock, prepare, labels).run()
+        labels_of = labels_of or partial(hear_editors, home, now=datetime.now(UTC))
+        return _Build(home, pages, catalogue, encoder, options, watch, clock, prepare, labels_of).run()
+
+
+LabelsOf = Callable[[Catalogue, Edition | None], EditorLabels]
+"""What is built, and the edition before -> labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,18 +113,19 @@ class _Build:
     watch: Watch
     clock: "_Clock"
     prepare: Prepare | None
-    labels: EditorLabels = NO_LABELS
+    labels_of: LabelsOf
 
     def run(self) -> BuildReport:
         """Publish the last edition's files again when nothing has changed, else make new ones."""
         last = _last_edition(self.home)
         before = _lists_of(last) if last else None
-        inputs = _inputs_digest(self.catalogue, self.encoder, self.labels)
+        labels = self.labels_of(self.catalogue, last)
+        inputs = _inputs_digest(self.catalogue, self.encoder, labels)
         with _new_edition(self.home) as folder:
             if last is not None and last.manifest.get("inputs") == inputs:
                 manifest, encoded = self._copy(last, folder), 0
             else:
-                manifest, encoded = self._write(folder, before)
+                manifest, encoded = self._write(folder, before, labels)
             comparison = _Comparison(last, before, self.options.publish_overlap)
             return self._publish(folder, {**manifest, "inputs": inputs}, comparison, encoded)
 
@@ -127,7 +134,7 @@ class _Build:
             shutil.copyfile(last.folder / name, folder / name)
         return {key: last.manifest[key] for key in ("encoder", "counts", "lesson", "evaluation")}
 
-    def _write(self, folder: Path, before: "_Lists | None") -> tuple[dict[str, Any], int]:
+    def _write(self, folder: Path, before: "_Lists | None", labels: EditorLabels) -> tuple[dict[str, Any], int]:
         """Encode, find neighbours, evaluate; returns what the manifest says of it, and how many texts were encoded."""
         # Imported here: a build without a change needs neither scikit-learn nor FAISS.
         from embeddings.cache import PLACE, open_cache
@@ -144,7 +151,7 @@ class _Build:
             progress = self.watch.stage("surveying the site", len(catalogue.essays))
             material = Material.gather(catalogue, encoded, fingerprint, progress)
         with self.clock.stage("learn"):
-            study = study_lists(material, self.watch, self.labels)
+            study = study_lists(material, self.watch, labels)
         with self.clock.stage("candidates"):
             found = find_neighbourhood(material, catalogue, study.pairs, study.lesson)
         with self.clock.stage("evaluate"):

@@ -321,7 +321,7 @@ class _GrowingList:
         self._offered = {source.id}
         self._pins = [pin for pin in decisions.pins if self._may_be_pinned(pin, offered)]
         self._pinned = {pin.target: offered.get(pin.target) or Candidate(pin.target, 0.0, 0.0) for pin in self._pins}
-        self._reserved = [pin.target for pin in self._pins if pin.position <= rules.limit]
+        self._reserved = [pin.target for pin in self._pins]  # one below a full list too: any limit gives its beginning
         self._offered |= self._pinned.keys()
         self._place_pins()
 

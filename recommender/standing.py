@@ -251,6 +251,11 @@ def _turned(standing: Standing, decision: Decision) -> Iterator[str]:
     """What an undo, or a new id, ends and what it brings back."""
     log = standing.log.with_([replace(decision, id=standing.log.last + 1)])
     now, then = standing.everything(), Standing(log, standing.now, standing._pages).everything()
+    undone = log.decisions.get(decision.undoes or 0)
+    if undone and undone.slot and now == then:
+        for other in now:
+            if other.slot == undone.slot:
+                yield f"it changes nothing while another decision counts: {_told(other)}"
     for other in now:
         if other not in then:
             yield f"no longer in force: {_told(other)}"
@@ -313,32 +318,45 @@ def _stand(pins: Iterable[Decision]) -> dict[str, int]:
 
 
 def _unseen(standing: Standing, decision: Decision) -> Iterator[str]:
-    """What is decided about the model's list where a page's state shows nothing, or not this, of it."""
+    """What is decided about items of the model's list where a page's state does not heed it."""
     if decision.action == "state":
-        about = [(slot, other) for slot, other in standing._slots.items() if slot.target is not None]
-        for slot, other in about:
-            if _is_offered(standing, slot, decision.source) and _hides(standing, decision, other, slot.target):
-                yield f"readers do not see this in the state {decision.state}: {_told(other)}"
+        for slot, other in standing._slots.items():
+            if slot.target is not None and _is_offered(standing, slot, decision.source):
+                said = _unheeded(standing, decision, other, slot.target)
+                if said:
+                    yield f"{said} in the state {decision.state}: {_told(other)}"
     elif decision.target is not None:
         for slot, state in standing.of_kind("state"):
-            offered = decision.source == slot.source
-            if decision.source is None:
-                offered = slot.source in standing._pages.offered_in(decision.target)
-            if offered and _hides(standing, state, decision, decision.target):
-                yield f"readers of {state.source_title or slot.source} do not see it: {_told(state)}"
+            if slot.source in _pages_of(standing, decision):
+                said = _unheeded(standing, state, decision, decision.target)
+                if said:
+                    yield f"{said} on {state.source_title or slot.source}: {_told(state)}"
 
 
 def _is_offered(standing: Standing, slot: Slot, page: str | None) -> bool:
     return slot.source == page or (slot.source is None and page in standing._offered[slot.target or ""])
 
 
-def _hides(standing: Standing, state: Decision, other: Decision, target: str | None) -> bool:
-    """Whether in this state a page's list does not heed another decision about an item of the model's."""
+def _pages_of(standing: Standing, decision: Decision) -> frozenset[str]:
+    if decision.source is not None:
+        return frozenset([decision.source])
+    return standing._pages.offered_in(decision.target or "")
+
+
+def _unheeded(standing: Standing, state: Decision, other: Decision, target: str) -> str:
+    """What a page's state makes of a decision about an item of the model's; "" when all that it asks for."""
+    page = standing.alias(state.source or "")
     if other.action not in ("approve", "boost", "bury"):
-        return False
-    if state.state == "review" and other.action != "approve":
-        return target not in standing.of(standing.alias(state.source or "")).approved
-    return state.state in ("curated", "shadow")
+        return ""
+    if other.action == "approve":
+        is_shown = state.state == "review" or page in standing._pages.offered_in(target)
+    else:
+        is_shown = state.state != "review" or target in standing.of(page).approved
+    if state.state in ("curated", "shadow") or not is_shown:
+        return "readers do not see it"
+    if other.action != "approve" and state.state != "model":
+        return "it moves nothing that the editors listed"
+    return ""
 
 
 def _told(decision: Decision) -> str:

@@ -1,14 +1,15 @@
 """How long work shows its progress."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from embeddings.encoder import Progress
+if TYPE_CHECKING:  # it brings numpy along
+    from embeddings.encoder import Progress
 
 
 class Watch(Protocol):
     """How a build shows its progress; the command line draws bars, tests and programs pass Unwatched."""
 
-    def stage(self, name: str, total: int) -> Progress:
+    def stage(self, name: str, total: int) -> "Progress":
         """A stage begins; the function returned is called with the number of items done since its last call."""
         ...
 
@@ -16,6 +17,6 @@ class Watch(Protocol):
 class Unwatched:
     """Shows nothing."""
 
-    def stage(self, name: str, total: int) -> Progress:
+    def stage(self, name: str, total: int) -> "Progress":
         """See Watch.stage."""
         return lambda done: None

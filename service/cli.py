@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,13 @@ class ExportFormat(StrEnum):
     csv = "csv"
     trec = "trec"
     static = "static"
+
+
+class DecisionsFormat(StrEnum):
+    """What `related decisions` prints."""
+
+    jsonl = "jsonl"
+    csv = "csv"
 
 
 class ProfileName(StrEnum):
@@ -268,13 +276,16 @@ def evaluate(
     """
     from recommender.edition import open_edition
     from recommender.evaluation import evaluate_edition
+    from recommender.following import labels_of
     from service.console import Bars, print_comparison, print_evaluation
+    from service.live_decisions import standing_of
 
     edition = _edition(home)
     other = open_edition(home, compare) if compare else None
     with Bars(quiet) as bars:
-        evaluation, outcomes = evaluate_edition(edition, bars, thorough)
-        compared = evaluate_edition(other, bars)[0] if other else None
+        labels = labels_of(standing_of(home, edition, datetime.now(UTC)))
+        evaluation, outcomes = evaluate_edition(edition, bars, thorough, labels)
+        compared = evaluate_edition(other, bars, labels=labels)[0] if other else None
     if report:
         from service.report import write_report
 
@@ -392,6 +403,53 @@ def publish(
 
 
 @app.command()
+def review(
+    home: Home = DEFAULT_HOME,
+    reason: Annotated[str, typer.Option(help="Only pages that want an eye for this, such as few, hub or lost.")] = "",
+    category: Annotated[str, typer.Option(help="Only pages of this category.")] = "",
+    k: Annotated[int, typer.Option("--k", min=1, help="How many.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Also pages that an editor has reviewed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The worklist: what wants an editor's eye, those pages first where a look is worth most."""
+    from service.console_desk import print_worklist, worklist_record
+    from service.desk.desk import Site
+    from service.desk.worklist import REASONS, Filters, gather
+
+    if reason and reason not in {entry.name for entry in REASONS}:
+        raise RelatedArticlesError(f"no reason {reason!r}: one of {', '.join(entry.name for entry in REASONS)}")
+    answers = _answers(_edition(home), _settings(home))
+    asked = Filters(category=category, reason=reason, show="all" if everything else "open")
+    record = worklist_record(gather(Site(answers.edition), answers, asked, k))
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        print_worklist(record)
+
+
+@app.command()
+def decisions(
+    home: Home = DEFAULT_HOME,
+    form: Annotated[DecisionsFormat, typer.Option("--format", help="What to print.")] = DecisionsFormat.jsonl,
+    put_in: Annotated[
+        Path | None, typer.Option("--import", help="Instead: put such a file into the log; what is there is kept.")
+    ] = None,
+) -> None:
+    """Print all that editors have decided, the oldest first, or take in what another home has printed."""
+    from recommender.decision_log import DecisionLog
+    from service.decision_files import read_export, write_csv, write_jsonl
+
+    log = DecisionLog(home)
+    if put_in is None:
+        entries = log.since()
+        sys.stdout.writelines(write_csv(entries) if form is DecisionsFormat.csv else write_jsonl(entries))
+        return
+    before = len(log.since())
+    log.append(*read_export(put_in.read_bytes().decode("utf-8-sig", "replace")))
+    print(f"{len(log.since()) - before} decisions taken in from {put_in}", file=sys.stderr)
+
+
+@app.command()
 def clicks(
     logs: Annotated[
         list[Path], typer.Argument(help="The site's logs of clicks and impressions, plain or .gz: docs/watching.md.")
@@ -420,7 +478,7 @@ def serve(
         typer.Option("--drafts", help="Also answer drafts, for who has a key: each process loads the model; `drafts`."),
     ] = False,
 ) -> None:
-    """Serve the website's endpoint. It follows new editions while it runs."""
+    """Serve the website's endpoint and the editors' desk. It follows new editions while it runs."""
     from service.server import run_server
 
     run_server(_settings(home, host=host, port=port, drafts=drafts or None), workers)

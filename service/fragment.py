@@ -56,7 +56,7 @@ def _template() -> "Template":
     environment = Environment(
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"name": _name, "address": _address, "day": _day}
+    environment.filters |= {"name": _name, "address": web_address, "day": _day}
     return environment.get_template("related.html")
 
 
@@ -65,7 +65,7 @@ def _name(card: Card) -> str:
     return next((text.strip() for text in (card.title, card.standfirst) if text and text.strip()), card.id)
 
 
-def _address(url: str | None) -> str | None:
+def web_address(url: str | None) -> str | None:
     """The URL where following it runs nothing, else None. Browsers read over control characters in a scheme."""
     if not url or not url.strip(" ") or _CONTROL.search(url):
         return None

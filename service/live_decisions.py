@@ -57,11 +57,11 @@ class LiveDecisions:
         """Look whether the log was replaced by another file, as when a copy is put back, and whether one that could not
         be read can be read by now; now and then is enough."""
         with self._lock:
-            if self._watch is not None and self._watch.is_replaced():
+            if self._watch is not None and (self._watch.is_replaced() or self.fault):
                 self._watch.close()
-                self._reader, self._is_another, self._seen = None, True, _UNREAD
-            elif self.fault:
-                self._seen = _UNREAD
+                if self._reader is not None:
+                    self._reader.close()
+                self._is_another, self._seen = True, _UNREAD
 
     def _has_expired(self, standing: Standing) -> bool:
         return standing.next_change is not None and self._now() >= standing.next_change

@@ -161,5 +161,7 @@ def _tell(request: Request, status: int, detail: str, **more: Any) -> Response:
         from service.desk.rendering import render
 
         title = more.get("title") or HTTPStatus(status).phrase
-        return render(request, "error.html", status, title=title, detail=detail)
+        page = render(request, "error.html", status, title=title, detail=detail)
+        page.headers.update(more.get("headers") or {})
+        return page
     return problem(status, detail, **more)

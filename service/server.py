@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 
 from corpus.errors import RelatedArticlesError
 from service.app import create_app
+from service.desk.access import describe_desk
 from service.metrics import shared_folder
 from service.settings import Settings
 
@@ -46,7 +47,8 @@ def run_server(settings: Settings, workers: int) -> None:
     listener = _bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    greeting = f"serving {settings.home} at http://{shown}:{port} (to try it: /docs)"
+    at = f"http://{shown}:{port}"
+    greeting = f"serving {settings.home} at {at} (to try it: {at}/docs)\n{describe_desk(settings)}"
     if workers == 1:
         Server(configure(create_app(settings, attended=True)), greeting).run(sockets=[listener])
         return

@@ -167,7 +167,7 @@ def _answer(answers: Answers, asked: DraftRequest | ExamplesRequest, ranking: Ra
     body = SuggestionResponse(
         article=None,
         edition=_edition_name(answers),
-        recommendation_id=answers.recommendation_id(_name(asked), Asked.of(asked)),
+        recommendation_id=answers.recommendation_id(_name(asked, answers), Asked.of(asked)),
         items=[_card(answers.edition, place) for place in ranking.recommendations],
     )
     return _send(body, _left_out(asked))
@@ -178,12 +178,13 @@ def _card(edition: Edition, place: Recommendation) -> Card:
     return Card.of(edition.items[place.target], place._replace(score=round(place.score, 6)))
 
 
-def _name(asked: DraftRequest | ExamplesRequest) -> str:
-    """What the question is called where an article has its id; no id begins so."""
+def _name(asked: DraftRequest | ExamplesRequest, answers: Answers) -> str:
+    """What the question is called where an article has its id, with what may not answer it; no id begins so."""
     if isinstance(asked, DraftRequest):
         said: list[Any] = [asked.title, asked.text]
     else:
         said = [sorted(set(asked.positive)), sorted(set(asked.negative))]
+    said += sorted(answers.standing.excluded_everywhere)
     return f"\0{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
 

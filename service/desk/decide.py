@@ -1,9 +1,8 @@
 """Where decisions are sent to: one at a time, many at once, and taken back. Every write of the desk is a POST."""
 
-from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from fastapi import APIRouter, Depends, Request
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from corpus.errors import DecisionRefused
 from recommender.decisions import ACTIONS, Decision, State, check, say
 from recommender.standing import consequences
+from service.decision_files import as_json
 from service.desk.access import local_path, require
 from service.desk.desk import Desk, described, desk_of, new_key, undo_of
 from service.desk.people import Person, Role
@@ -41,7 +41,8 @@ Fields = Annotated[Form, Depends(read_form)]
 def decide(request: Request, person: Editor, form: Fields) -> Response:
     """Make one decision; see recommender.decisions.
 
-    Fields: action, source, target, position, weight, state, note, until (a day, included), key, next.
+    Fields: action, source, target, position, weight, state, note, until (a day, included), key, next;
+    everywhere, when it says anything, leaves the source out.
     """
     desk = desk_of(request)
     answers = desk.answers()
@@ -88,7 +89,7 @@ def read_decision(form: Form, person: Person, now: datetime) -> Decision:
             editor=person.name,
             at=now,
             key=form.get("key") or new_key(),
-            source=form.get("source") or None,
+            source=None if form.get("everywhere") else form.get("source") or None,
             target=form.get("target") or None,
             position=_number(form, "position"),
             weight=_decimal(form, "weight"),
@@ -124,12 +125,6 @@ def go_to(path: str, done: str = "") -> Response:
 def wants_json(request: Request) -> bool:
     """Whether a program asks."""
     return "application/json" in request.headers.get("accept", "")
-
-
-def as_json(decision: Decision) -> dict[str, Any]:
-    """A decision with its times as ISO dates."""
-    times = {"at": decision.at.isoformat(), "expires": decision.expires.isoformat() if decision.expires else None}
-    return asdict(replace(decision)) | times
 
 
 def _sent_before(desk: Desk, key: str) -> Decision | None:

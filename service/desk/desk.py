@@ -60,7 +60,7 @@ class Desk:
         """All pages of an edition, kept as long as it is the one asked about."""
         site = self._sites.get(edition.id)
         if site is None:
-            site = Site(tuple(edition.overview.rows()))
+            site = Site(edition)
             self._sites = {edition.id: site}
         return site
 
@@ -82,8 +82,8 @@ class Site:
     weak: suggestions of less strength than this are weak.
     """
 
-    def __init__(self, rows: tuple[PageFacts, ...]) -> None:
-        self.rows = rows
+    def __init__(self, edition: Edition) -> None:
+        self.rows = rows = tuple(edition.overview.rows())
         self.by_id = {row.id: row for row in rows}
         self.categories = sorted({row.category for row in rows if row.category})
         self.weak = WEAK * median(row.strength for row in rows) if rows else 0.0

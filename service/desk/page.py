@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from corpus.errors import DecisionRefused
 from recommender.decisions import STATES, Decision, Slot, say
 from recommender.overview import PageFacts
 from recommender.ranking import Item, Ranking, Recommendation, Rules, list_limit, rules_in
@@ -114,6 +115,8 @@ def show_page_by_query(request: Request, person: Viewer, id: str, q: str = "") -
 @router.get("/desk/why")
 async def show_why(request: Request, person: Viewer, source: str, target: str) -> Response:
     """Why one item stands in an essay's list, or why it does not."""
+    if source == target:
+        raise DecisionRefused("an essay is not compared with itself: name another one")
     desk = desk_of(request)
     answers = await run_in_threadpool(desk.answers)
     record = await desk.explainer.why(answers.edition.id, source, target)

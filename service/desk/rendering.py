@@ -1,6 +1,7 @@
 """The desk's pages: templates, and the headers that hold a browser to them."""
 
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,20 @@ from starlette.staticfiles import StaticFiles as _StaticFiles
 
 from recommender.decisions import say
 from service.desk.words import STATES, day, marked, name_of, page_address, score_words
-from service.version import CODE
+from service.fragment import web_address
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-FILTERS: dict[str, Any] = {"name": name_of, "day": day, "score_words": score_words, "say": say}
+FILTERS: dict[str, Any] = {
+    "name": name_of,
+    "day": day,
+    "score_words": score_words,
+    "say": say,
+    "web_address": web_address,
+}
 _TEMPLATES = Path(__file__).parent.parent / "templates"
+_STATIC = Path(__file__).parent.parent / "static" / "desk"
 
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -44,6 +52,14 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     return HTMLResponse(text, status, PAGE_HEADERS)
 
 
+def _digest_assets() -> str:
+    """Of styles and scripts: a browser keeps them until their address changes."""
+    sha = sha256()
+    for path in sorted(_STATIC.iterdir()):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
 @cache
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,6 +71,11 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"version": CODE, "state_words": STATES, "address": page_address, "marked": marked}
+    environment.globals |= {
+        "assets": _digest_assets(),
+        "state_words": STATES,
+        "address": page_address,
+        "marked": marked,
+    }
     environment.filters |= FILTERS
     return environment

@@ -11,7 +11,7 @@ from recommender.decisions import STATES, Decision, State
 from recommender.overview import PageFacts
 from recommender.ranking import list_limit
 from service.answers import Answers
-from service.desk.desk import Desk, desk_of, render_page
+from service.desk.desk import Site, desk_of, render_page
 from service.desk.page import Viewer
 from service.desk.rendering import PAGE_HEADERS
 from service.desk.words import page_address
@@ -129,7 +129,7 @@ def show_worklist(
     desk = desk_of(request)
     answers = desk.answers()
     filters = Filters(q.strip(), category, state, reason, show, max(page, 1))
-    work = gather(desk, answers, filters)
+    work = gather(desk.site(answers.edition), answers, filters)
     return render_page(request, "worklist.html", answers, work=work, asked=filters, reasons=REASONS, states=STATES)
 
 
@@ -137,15 +137,16 @@ def show_worklist(
 def go_to_next(request: Request, person: Viewer, after: str = "") -> Response:
     """On to the open page that is most worth an eye, but for the one that was just looked at."""
     desk = desk_of(request)
-    work = gather(desk, desk.answers(), Filters(), first=2)
+    answers = desk.answers()
+    work = gather(desk.site(answers.edition), answers, Filters(), first=2)
     addresses = [row.address for row in work.rows if row.page.id != after]
     return RedirectResponse(addresses[0] if addresses else "/desk", 303, PAGE_HEADERS)
 
 
-def gather(desk: Desk, answers: Answers, asked: Filters, first: int = A_PAGE) -> Worklist:
+def gather(site: Site, answers: Answers, asked: Filters, first: int = A_PAGE) -> Worklist:
     """The pages that the filters leave, by (-worth, number). first: how many at once."""
-    reader = _Reader(desk, answers)
-    everything = [reader.read(page) for page in desk.site(answers.edition).rows]
+    reader = _Reader(site, answers)
+    everything = [reader.read(page) for page in site.rows]
     sought = reader.sought(asked.q)
     left = [row for row in everything if _passes(row, asked, sought)]
     left.sort(key=lambda row: (-row.worth, row.page.number))
@@ -158,16 +159,16 @@ def gather(desk: Desk, answers: Answers, asked: Filters, first: int = A_PAGE) ->
         reviewed=len(everything) - len(still_open),
         by_reason=Counter(reason.name for row in still_open for reason in row.reasons),
         by_state=Counter(row.state for row in everything),
-        categories=desk.site(answers.edition).categories,
+        categories=site.categories,
         pages=max(1, -(-len(left) // first)),
         vanished=tuple(reader.vanished),
     )
 
 
 class _Reader:
-    def __init__(self, desk: Desk, answers: Answers) -> None:
+    def __init__(self, site: Site, answers: Answers) -> None:
         self.answers, self.standing = answers, answers.standing
-        self.weak = desk.site(answers.edition).weak
+        self.weak = site.weak
         self.vanished = self.standing.vanished()
         alias = self.standing.alias
         self.about_vanished = {alias(d.source) for d in self.vanished if d.source is not None}

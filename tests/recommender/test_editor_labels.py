@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from corpus.catalogue import Catalogue
 from recommender import editor_trial, learning
 from recommender.candidates import Pairs
-from recommender.edition import open_current
+from recommender.edition import Edition, open_current
 from recommender.editor_labels import NO_LABELS, EditorLabels
 from recommender.editor_lesson import EditorsLesson, Separation
 from recommender.editor_trial import MIN_EACH, learn_with_editors, share_right, try_labels
@@ -393,16 +394,18 @@ def test_a_build_learns_from_labels_and_new_ones_are_a_change(tmp_path: Path, en
     asked: list[set[str]] = []
     excluded = {("page-000", "page-001")}
 
-    def labels_of(ids: Iterable[str]) -> EditorLabels:
-        asked.append(set(ids))
+    def labels() -> EditorLabels:
         return EditorLabels(frozenset({("page-000", "page-002")}), frozenset(excluded))
+
+    def labels_of(catalogue: Catalogue, last: Edition | None) -> EditorLabels:
+        asked.append({essay.id for essay in catalogue.essays})
+        return labels()
 
     build([pages], home, encoder, BuildOptions())
     before = open_current(home).manifest
     build([pages], home, encoder, BuildOptions(), labels_of=labels_of)
     taught = open_current(home).manifest
-    judged_anew, _ = evaluate_edition(open_current(home), labels=labels_of(()))
-    asked.pop()
+    judged_anew, _ = evaluate_edition(open_current(home), labels=labels())
     build([pages], home, encoder, BuildOptions(), labels_of=labels_of)
     again = open_current(home).manifest
     excluded.add(("page-000", "page-003"))

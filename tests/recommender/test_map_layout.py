@@ -46,6 +46,14 @@ def test_essays_that_are_not_drawn_stand_among_their_like(monkeypatch: pytest.Mo
     assert told == [120, *[50] * 9, 30]
 
 
+def test_essays_of_one_vector_stand_together_drawn_or_not_but_not_on_one_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(map_layout, "SAMPLE", 60)
+    places = lay_out(np.repeat(clusters(60, 6), 4, axis=0))
+    of_one = places.reshape(60, 4, 2)
+    assert np.linalg.norm(of_one - of_one[:, :1], axis=2).max() < 0.12
+    assert len(np.unique(places, axis=0)) == 240
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 9, 10, 11, 40])
 @pytest.mark.parametrize("alike", [True, False])
 def test_every_essay_of_a_small_site_has_a_place_of_its_own(number: int, alike: bool) -> None:

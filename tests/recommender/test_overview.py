@@ -43,7 +43,7 @@ def test_pages_come_back_as_they_were_written(overview: Overview) -> None:
     assert [overview.page(facts.id) for facts in PAGES] == list(PAGES)
     found = overview.page("bread")
     assert found is not None
-    assert (type(found.published), found.hub, found.orphan) == (date, True, False)
+    assert [type(value) for value in (found.published, found.hub, found.orphan)] == [date, bool, bool]
 
 
 @pytest.mark.parametrize("ident", ["nobody", "", "BREAD", "\ud800"])

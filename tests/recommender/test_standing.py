@@ -1,4 +1,4 @@
-"""What a log of decisions says at one moment: its replay in any pieces, beside an independent one as plain as can be."""
+"""What a log of decisions says at one moment: its replay, in any pieces, beside a plain one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -153,7 +153,9 @@ def test_a_review_and_what_concerns_other_pages_leave_a_pages_mark_as_it_was() -
     first = decide("exclude", "p", "a", key="one")
     others = [decide("review", "p"), decide("exclude", "q", "a"), decide("boost", None, "c")]
 
-    assert standing_of(first, pages=PAGES).of("p").mark == standing_of(first, *others, pages=PAGES).of("p").mark == "one"
+    assert (
+        standing_of(first, pages=PAGES).of("p").mark == standing_of(first, *others, pages=PAGES).of("p").mark == "one"
+    )
 
 
 def test_another_log_gives_another_mark() -> None:
@@ -396,9 +398,7 @@ def plain_name(ident: str, follows: Sequence[Decision], pages: Pages) -> str:
     return next((name for name in reversed(names) if pages.has(name)), ident)
 
 
-def plain_page(
-    page: str, in_force: Sequence[tuple[tuple[object, ...], Decision]], pages: Pages
-) -> PageDecisions:
+def plain_page(page: str, in_force: Sequence[tuple[tuple[object, ...], Decision]], pages: Pages) -> PageDecisions:
     stopped = any(kind == "stop" for (kind, _, _), _ in in_force)
     own = {(kind, str(target)): d for (kind, source, target), d in in_force if source == page}
     named = {target for _, target in own}

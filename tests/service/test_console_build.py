@@ -19,7 +19,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> BuildReport:
     folder = tmp_path_factory.mktemp("editors")
     labels = EditorLabels(frozenset({("page-000", "page-002")}), frozenset({("page-000", "gone")}))
     return build(
-        [write_site(folder / "site")], folder / "home", CountingEncoder(), BuildOptions(), labels_of=lambda ids: labels
+        [write_site(folder / "site")],
+        folder / "home",
+        CountingEncoder(),
+        BuildOptions(),
+        labels_of=lambda catalogue, last: labels,
     )
 
 

@@ -4,24 +4,28 @@ when a file is damaged."""
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from recommender.decisions import NOTHING, STATES, PageDecisions
 from recommender.edition import LISTS, Edition
 from recommender.list_store import EssayLists, write_store
 from recommender.ranking import Candidate, Item, Rules
+from recommender.standing import Standing
 from service.answers import Answers
 from service.asking import PLAIN, Asked
 from service.ready import FOLDER, ReadyAnswers, prepare
 from service.replies import Replies, Reply
 from service.schemas import RelatedQuery
 from tests.recommender.test_list_store import IDS, JULY, JUNE, MAY, Site, sites
+from tests.recommender.test_ranking_decisions import decisions_about
 from tests.service.editions import NOON
 
 PAGE, EMPTY = IDS[0], "empty"
@@ -132,6 +136,35 @@ def test_a_filtered_reply_from_ready_answers_is_the_computed_one(
                     found = ready.json(page, query, gzipped=gzipped)
                     assert said(found) == said(computed.json(page, query, gzipped=gzipped))
                 event(f"filtered, {found.cache}: {not query.is_plain}")
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """In the place of a Standing: the decisions of one page."""
+
+    page: PageDecisions
+
+    def of(self, ident: str) -> PageDecisions:
+        return self.page if ident == PAGE else NOTHING
+
+
+@settings(max_examples=30)
+@given(st.data(), odd_sites())
+def test_a_filtered_reply_under_decisions_is_the_computed_one(data: st.DataObject, drawn: Site) -> None:
+    """What is pinned is left to rank()."""
+    items, lists, site = drawn
+    ids = [item.id for item in items if item.id != EMPTY]
+    decided = data.draw(decisions_about([*ids, "nobody"], data.draw(st.sampled_from([False, False, True]))))
+    decided = replace(decided, state=data.draw(st.sampled_from([None, *STATES, "review"])), mark="m")
+    with TemporaryDirectory() as folder:
+        answers = answers_of(Path(folder), items, (lists, EssayLists(EMPTY, 3, (), (), ())), site)
+        answers = answers.under(cast(Standing, Fixed(decided)))
+        ready, computed = roads(Path(folder), answers)
+        for query in [PLAIN, *data.draw(st.lists(queries(items), min_size=8, max_size=8), label="queries")]:
+            found = ready.json(PAGE, query)
+            assert said(found) == said(computed.json(PAGE, query))
+            assert not decided.pins or query.is_plain or found.cache == "computed"
+            event(f"filtered, {found.cache}: {not query.is_plain}")
 
 
 # --- What is answered from ready answers, and what is not ----------------------------------------------------------

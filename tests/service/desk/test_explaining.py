@@ -283,7 +283,7 @@ def test_a_question_without_an_answer_is_given_up_and_the_next_one_is_answered(h
         assert (await desk.why(edition, "oven", "hour"))["listed"]
         assert desk.pid != pid
 
-    run(Settings(home=home), body, HANGS)
+    run(Settings(home=home), body, HANGS, opening_seconds=100 * SECONDS)
 
 
 def test_a_process_that_is_opening_an_edition_is_let_go_on(home: Path, edition: str) -> None:

@@ -1,4 +1,4 @@
-# make demo    set up, build an edition from examples/, show an essay with its related articles, serve it
+# make demo    set up, build an edition from examples/, show an essay with its related articles, serve it with the desk
 # make test    set up, run every check that CI runs
 # make system  install what the browser, proxy and load tests need from Debian; without it they are skipped
 SHELL := /bin/bash
@@ -13,7 +13,7 @@ CORPORA ?= grass_gis linux_man_pages libreoffice_help r_help perl_docs
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup system demo test lint types imports tests gate wheel build serve bench fuzz clean
+.PHONY: help setup system demo test lint types imports tests gate wheel build serve bench screenshots fuzz clean
 
 help:
 	@echo "make demo    set up, build an edition from examples/, show an essay with its related articles, serve it"
@@ -22,6 +22,7 @@ help:
 	@echo "make build   run the offline job: make build SOURCES='pages/ more.jsonl' DATA=data"
 	@echo "make serve   serve the edition in DATA on PORT"
 	@echo "make bench   make the public corpora and measure quality on them (encoding them takes a while)"
+	@echo "make screenshots  take the README's pictures of the desk"
 	@echo "make fuzz    the parsers against 10,000 hostile pages of each kind"
 	@echo "make clean   remove everything that make made, .venv too"
 
@@ -54,6 +55,7 @@ demo: setup
 	$(BIN)/related build examples --home $(DEMO)
 	$(BIN)/related show harrison-h4 --home $(DEMO)
 	@echo "Try: curl 'http://127.0.0.1:$(PORT)/v1/articles/harrison-h4/related?limit=3'"
+	@echo "The editors' desk: http://127.0.0.1:$(PORT)/desk/articles/harrison-h4"
 	$(BIN)/related serve --home $(DEMO) --port $(PORT)
 
 test: lint types imports tests gate wheel
@@ -94,6 +96,10 @@ serve: setup
 bench: setup
 	$(BIN)/python -m benchmarks.public_corpora --out benchmarks/corpora $(CORPORA)
 	$(BIN)/python -m benchmarks.quality --floor 0 --out benchmarks/results $(CORPORA)
+
+# The pictures of the desk in the README.
+screenshots: setup
+	$(BIN)/python -m benchmarks.screenshots
 
 fuzz: setup
 	FUZZ_EXAMPLES=10000 $(BIN)/pytest tests/corpus/test_hostile_pages.py

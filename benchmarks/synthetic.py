@@ -22,6 +22,7 @@ import numpy as np
 from corpus.errors import EditionError
 from recommender.edition import build_lock, check_edition, current_id, new_folder, open_current, publish, write_lists
 from recommender.list_store import EssayLists
+from recommender.page_facts import write_facts
 from recommender.ranking import SKETCH_BITS, Candidate, Item, Place
 from recommender.signals import COUNTS, SIGNALS, TEXT_SIGNALS
 from service.ready import answers_of, prepare
@@ -81,6 +82,7 @@ def publish_synthetic(home: Path, essays: int, seed: int = 0) -> str:
     with build_lock(home):
         folder = new_folder(home)
         write_lists(folder, synthetic_items(essays, seed), synthetic_lists(essays, seed))
+        write_facts(folder, np.random.default_rng((seed, 4)).uniform(size=(essays, 2)).tolist())
         return publish(home, folder, manifest)
 
 

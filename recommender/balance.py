@@ -12,6 +12,9 @@ from heapq import heappush, heappushpop
 
 from recommender.ranking import Candidate
 
+MAX_SHARE = 0.05
+"""No essay stands in a larger share of all lists, unless editors list it more often."""
+
 Lists = Mapping[str, Sequence[Candidate]]
 """Essay id -> its candidates, each item once, in any order."""
 

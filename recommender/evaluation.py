@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender.balance import balance, coverage, gini, in_degrees, most_listed_share, orphans_share
+from recommender.balance import MAX_SHARE, balance, coverage, gini, in_degrees, most_listed_share, orphans_share
 from recommender.baselines import BASELINES, DEPTH, Curated, Lists
 from recommender.blurb_recall import BlurbRecall
 from recommender.calibration import CalibrationBin, calibration
@@ -29,7 +29,7 @@ from recommender.material import Material
 from recommender.metrics import Interval, bootstrap, measure, recall
 from recommender.model import DEFAULT, probability
 from recommender.neighbourhood import DEPTH as POOL_DEPTH
-from recommender.neighbourhood import MAX_SHARE, listed_shares, nearest_wordings, shown_lengths
+from recommender.neighbourhood import listed_shares, nearest_wordings, shown_lengths
 from recommender.ranking import DEFAULT_LIMIT, Candidate, Item, Rules, rank
 from recommender.signals import SIGNALS
 from recommender.study import Study, study_lists

@@ -8,7 +8,7 @@ import numpy as np
 from corpus.catalogue import Catalogue, UnmatchedBlurb
 from corpus.essay import Essay
 from embeddings.encoder import Matrix
-from recommender.balance import balance
+from recommender.balance import MAX_SHARE, balance
 from recommender.candidates import CandidateFinder, Columns, Pairs
 from recommender.landscape import CHUNK
 from recommender.learning import Lesson
@@ -29,8 +29,6 @@ DEPTH = 2 * CANDIDATES
 """How many are looked at for them."""
 UNLINKED = 20
 """Unmatched blurbs that it keeps beside them."""
-MAX_SHARE = 0.05
-"""No essay stands in a larger share of all lists, unless editors list it more often."""
 REASONS = 3
 _TELLING = 0.05
 """What a signal must add to the logit to be named as a reason."""

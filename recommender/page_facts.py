@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import fmean, median
 
 from corpus.catalogue import Unjoined
+from recommender.balance import MAX_SHARE
 from recommender.edition import OVERVIEW, Edition
 from recommender.edition_diff import overlap_of
 from recommender.list_store import EssayLists
-from recommender.neighbourhood import MAX_SHARE
 from recommender.overview import PageFacts, write_overview
 from recommender.ranking import DEFAULT_LIMIT, Item, Recommendation, Rules, list_limit
 

@@ -56,8 +56,14 @@ class Log:
         return Log(decisions, slots, undone_by, tuple(expiring), tuple(follows), last)
 
     def is_undone(self, ident: int) -> bool:
-        """Whether an undo of it holds."""
-        return any(not self.is_undone(undo) for undo in self.undone_by.get(ident, ()))
+        """Whether an undo of it holds. Not by recursion: undos of undos may go on and on."""
+        reached, undone = [ident], set[int]()
+        for found in reached:
+            reached += self.undone_by.get(found, ())
+        for found in sorted(reached, reverse=True):  # an undo has a greater id than what it undoes
+            if any(undo not in undone for undo in self.undone_by.get(found, ())):
+                undone.add(found)
+        return ident in undone
 
     def holds(self, ident: int, now: datetime) -> bool:
         """Whether it is neither undone nor expired."""

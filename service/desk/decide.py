@@ -1,5 +1,6 @@
 """Where decisions are sent to: one at a time, many at once, and taken back. Every write of the desk is a POST."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, cast
@@ -10,10 +11,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from corpus.errors import DecisionRefused
 from recommender.decisions import ACTIONS, Decision, State, check, say
-from recommender.standing import consequences
+from recommender.standing import Log
 from service.decision_files import as_json
 from service.desk.access import local_path, require
-from service.desk.desk import Desk, described, desk_of, new_key, undo_of
+from service.desk.desk import described, desk_of, new_key, told_before, undo_of
 from service.desk.people import Person, Role
 from service.desk.rendering import PAGE_HEADERS
 
@@ -45,24 +46,26 @@ def decide(request: Request, person: Editor, form: Fields) -> Response:
     everywhere, when it says anything, leaves the source out.
     """
     desk = desk_of(request)
-    answers = desk.answers()
-    decision = described(read_decision(form, person, desk.now()), answers)
-    said = consequences(answers.standing, decision)
-    return answer(request, desk.write([decision]), form, said)
+    decision = described(read_decision(form, person, desk.now()), desk.answers())
+    return answer(request, desk.write([decision]), form)
 
 
 @router.post("/desk/undo")
 def undo(request: Request, person: Editor, form: Fields) -> Response:
     """Take decisions back: `id`, or all from `id` to `last`, the latest first."""
     desk = desk_of(request)
-    standing, key = desk.answers().standing, form.get("key") or new_key()
+    log, key, note = desk.answers().standing.log, form.get("key") or new_key(), form.get("note", "").strip()
     first = _number(form, "id") or 0
-    last = min(_number(form, "last") or first, standing.log.last)
+    last = min(_number(form, "last") or first, log.last)
+    made = _sent_before(log, key)
+    if made:
+        return answer(request, made, form)
     if last > first:
-        ids = [i for i in range(last, first - 1, -1) if i in standing.log.decisions and not standing.log.is_undone(i)]
-        undos = [undo_of(i, person, standing, desk.now(), f"{key}.{i}") for i in ids]
+        undos = [
+            undo_of(log.decisions[i], person, desk.now(), f"{key}.{i}", note) for i in _in_effect(log, first, last)
+        ]
     else:
-        undos = [_sent_before(desk, key) or undo_of(first, person, standing, desk.now(), key, form.get("note", ""))]
+        undos = [undo_of(_to_undo(log, first), person, desk.now(), key, note)]
     return answer(request, desk.write(undos), form)
 
 
@@ -70,11 +73,11 @@ def undo(request: Request, person: Editor, form: Fields) -> Response:
 def resume(request: Request, person: Editor, form: Fields) -> Response:
     """Turn the kill switch off, whoever turned it on."""
     desk = desk_of(request)
-    standing, key, now = desk.answers().standing, form.get("key") or new_key(), desk.now()
-    log = standing.log
-    stops = [d.id for d in log.decisions.values() if d.action == "stop" and log.holds(d.id, now)]
-    undos = [undo_of(i, person, standing, now, f"{key}.{i}", form.get("note", "")) for i in stops]
-    return answer(request, desk.write(undos), form)
+    log, key, now = desk.answers().standing.log, form.get("key") or new_key(), desk.now()
+    note = form.get("note", "").strip()
+    stops = [d for d in log.decisions.values() if d.action == "stop" and log.holds(d.id, now)]
+    undos = [undo_of(stop, person, now, f"{key}.{stop.id}", note) for stop in stops]
+    return answer(request, _sent_before(log, key) or desk.write(undos), form)
 
 
 def read_decision(form: Form, person: Person, now: datetime) -> Decision:
@@ -100,9 +103,10 @@ def read_decision(form: Form, person: Person, now: datetime) -> Decision:
     )
 
 
-def answer(request: Request, decisions: list[Decision], form: Form, said: tuple[str, ...] = ()) -> Response:
+def answer(request: Request, decisions: list[Decision], form: Form) -> Response:
     """What was written, as JSON for a program; for a browser the page that it came from, which tells it."""
     if wants_json(request):
+        said = told_before(decisions[0], desk_of(request).answers()) if len(decisions) == 1 else ()
         body = {
             "decisions": [as_json(decision) for decision in decisions],
             "said": [say(decision) for decision in decisions],
@@ -127,10 +131,30 @@ def wants_json(request: Request) -> bool:
     return "application/json" in request.headers.get("accept", "")
 
 
-def _sent_before(desk: Desk, key: str) -> Decision | None:
-    """What was written under this key: whoever sends the same again gets the same answer."""
-    log = desk.answers().standing.log
-    return next((decision for decision in log.decisions.values() if decision.key == key), None)
+def _sent_before(log: Log, key: str) -> list[Decision]:
+    """The undos written under this key, one or many: whoever sends the same again gets the same answer."""
+    undos = (d for d in log.decisions.values() if d.action == "undo")
+    return [undo for undo in undos if undo.key == key or undo.key.startswith(f"{key}.")]
+
+
+def _to_undo(log: Log, ident: int) -> Decision:
+    undone = log.decisions.get(ident)
+    if undone is None:
+        raise DecisionRefused(f"there is no decision {ident} to undo")
+    if log.is_undone(ident):
+        raise DecisionRefused(f"decision {ident} is undone already")
+    return undone
+
+
+def _in_effect(log: Log, first: int, last: int) -> Iterator[int]:
+    """What to undo of a range, the latest first, so that what stood before it stands again: an entry whose undo stands
+    in the range too would come back with that, and is undone as well."""
+    taken = set[int]()
+    for ident in range(last, first - 1, -1):
+        undone = any(undo not in taken and not log.is_undone(undo) for undo in log.undone_by.get(ident, ()))
+        if ident in log.decisions and not undone:
+            taken.add(ident)
+            yield ident
 
 
 def _number(form: Form, name: str) -> int | None:

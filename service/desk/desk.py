@@ -1,5 +1,6 @@
 """What every page of the desk works with: the answers served now, the log, and what the build knows of every page."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -128,13 +129,8 @@ def described(decision: Decision, answers: Answers) -> Decision:
     )
 
 
-def undo_of(ident: int, person: Person, standing: Standing, now: datetime, key: str, note: str = "") -> Decision:
-    """What takes a decision back. Raises DecisionRefused when there is none, or when it is taken back already."""
-    undone = standing.log.decisions.get(ident)
-    if undone is None:
-        raise DecisionRefused(f"there is no decision {ident} to undo")
-    if standing.log.is_undone(ident):
-        raise DecisionRefused(f"decision {ident} is undone already")
+def undo_of(undone: Decision, person: Person, now: datetime, key: str, note: str = "") -> Decision:
+    """What takes a decision back."""
     return Decision(
         action="undo",
         editor=person.name,
@@ -143,7 +139,7 @@ def undo_of(ident: int, person: Person, standing: Standing, now: datetime, key: 
         source=undone.source,
         target=undone.target if undone.target != undone.source else None,
         note=note,
-        undoes=ident,
+        undoes=undone.id,
         edition=undone.edition,
         source_title=undone.source_title,
         source_url=undone.source_url,
@@ -162,9 +158,10 @@ def told_before(decision: Decision, answers: Answers) -> tuple[str, ...]:
 def render_page(request: Request, template: str, answers: Answers, status: int = 200, **context: Any) -> Response:
     """A page of the desk, with what stands on each of them. `done` in the query: the decisions just made."""
     done = _just_done(request, answers)
+    path = request.scope.get("raw_path", b"").decode("latin-1")  # as it was sent: an id may hold any character
     common = {
-        "path": request.url.path,
-        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "path": path,
+        "here": path + (f"?{request.url.query}" if request.url.query else ""),
         "edition": answers.edition,
         "stopped": answers.standing.stopped,
         "done": done,
@@ -176,10 +173,10 @@ def render_page(request: Request, template: str, answers: Answers, status: int =
 
 def _just_done(request: Request, answers: Answers) -> list[Decision]:
     first, _, last = request.query_params.get("done", "").partition("-")
-    if not first.isdigit() or len(first) > _DIGITS or (last and (not last.isdigit() or len(last) > _DIGITS)):
+    if not re.fullmatch(_NUMBER, first) or (last and not re.fullmatch(_NUMBER, last)):
         return []
     decisions = answers.standing.log.decisions
     return [decisions[i] for i in range(int(first), min(int(last or first), len(decisions)) + 1) if i in decisions]
 
 
-_DIGITS = 12
+_NUMBER = "[0-9]{1,12}"

@@ -14,6 +14,7 @@ def show_learned(request: Request, person: Viewer) -> Response:
     """The page."""
     answers = desk_of(request).answers()
     manifest, standing = answers.edition.manifest, answers.standing
+    lesson = dict.fromkeys(("reason", "lists", "gain", "editors")) | (manifest.get("lesson") or {})
     waiting = {
         kind: sum(decision.at > answers.edition.built_at for _, decision in standing.of_kind(kind))
         for kind in ("approve", "exclude")
@@ -22,8 +23,8 @@ def show_learned(request: Request, person: Viewer) -> Response:
         request,
         "learned.html",
         answers,
-        lesson=manifest.get("lesson") or {},
-        editors=(manifest.get("lesson") or {}).get("editors"),
+        lesson=lesson,
+        editors=lesson["editors"],
         evaluation=manifest.get("evaluation") or {},
         waiting=waiting,
     )

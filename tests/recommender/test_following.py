@@ -1,4 +1,4 @@
-"""What a build takes over from the editors: decisions follow a renamed essay, approvals and exclusions become labels."""
+"""What a build takes over from editors: decisions follow a renamed essay, approvals and exclusions become labels."""
 
 import json
 from collections.abc import Iterable

@@ -11,6 +11,7 @@ import pytest
 from corpus.catalogue import Catalogue
 from corpus.essay import Blurb
 from recommender import neighbourhood
+from recommender.balance import MAX_SHARE
 from recommender.candidates import Pairs
 from recommender.learning import Lesson
 from recommender.list_graph import ListGraph
@@ -19,7 +20,6 @@ from recommender.model import DEFAULT, Model
 from recommender.neighbourhood import (
     CANDIDATES,
     DEPTH,
-    MAX_SHARE,
     UNLINKED,
     Neighbourhood,
     essay_candidates,

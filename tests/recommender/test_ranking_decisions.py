@@ -449,6 +449,27 @@ def test_a_whole_list_says_that_what_is_approved_may_be_lifted(tmp_path: Path) -
     assert (whole.lifts, curated.lifts) == (True, False)
 
 
+def test_diversity_weighs_sketches_under_decisions_too(tmp_path: Path) -> None:
+    """The second candidate is like the first."""
+    items = [Item(ident, "essay", sketch=ZEROS if ident == IDS[3] else ONES) for ident in IDS]
+    scores = zip(IDS[1:5], (0.9, 0.89, 0.8, 0.1), strict=True)
+    candidates = tuple(Candidate(ident, score, score) for ident, score in scores)
+    edition = edition_of(tmp_path, items, (EssayLists(IDS[0], 3, (), candidates, ()),))
+
+    found = edition.recommend(items[0], Rules(diversity=0.5), 3, PageDecisions(excluded={IDS[4]: "here"}))
+
+    assert [place.target for place, _ in found] == [IDS[1], IDS[3], IDS[2]]
+
+
+def test_what_is_pinned_is_in_no_whole_list(tmp_path: Path) -> None:
+    """A filter may move it."""
+    items = [Item(ident, "essay") for ident in IDS]
+    edition = edition_of(tmp_path, items, (EssayLists(IDS[0], 3, (), (Candidate(IDS[5], 0.5, 0.5),), ()),))
+
+    assert edition.whole_list(items[0], Rules(), PageDecisions(pins=(Pin(IDS[1], 2),))) is None
+    assert edition.whole_list(items[0], Rules(), PageDecisions(excluded={IDS[5]: "here"})) is not None
+
+
 def test_without_a_limit_a_page_under_decisions_is_as_long_as_its_list(tmp_path: Path) -> None:
     items = [Item(ident, "essay") for ident in IDS]
     edition = edition_of(

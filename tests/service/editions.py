@@ -1,12 +1,14 @@
 """Small editions, written without a model, and ways to damage them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from recommender.edition import LISTS, EssayLists, build_lock, new_folder, publish, write_lists
+from recommender.edition import LISTS, EssayLists, Judge, build_lock, new_folder, publish, write_lists
+from recommender.page_facts import write_facts
 from recommender.ranking import Candidate, Item
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -67,19 +69,38 @@ def publish_edition(
     built_at: datetime = NOON,
     lists: Sequence[EssayLists] = LISTS_OF_THE_SITE,
     items: Sequence[Item] = ITEMS_OF_THE_SITE,
+    judge: Judge | None = None,
+    facts: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> str:
-    """Publish an edition of the site; returns its id."""
+    """Publish an edition of the site; returns its id.
+
+    facts: what write_facts() is told beside the places. more: entries of the manifest.
+    """
     manifest = {
         "built_at": built_at.isoformat(),
         "encoder": "none",
         "inputs": "none",
         "counts": {"essays": len(lists), "unmatched_blurbs": 1},
         "evaluation": {},
+        **more,
     }
     with build_lock(home):
         folder = new_folder(home)
         write_lists(folder, items, lists)
-        return publish(home, folder, manifest)
+        if _all_have_rows(items, lists):
+            write_facts(folder, [_place(number) for number in range(len(lists))], **(facts or {}))
+        return publish(home, folder, manifest, judge=judge)
+
+
+def _all_have_rows(items: Sequence[Item], lists: Sequence[EssayLists]) -> bool:
+    """Whether every essay has lists, as in all that a build writes: without that there is no overview."""
+    return {item.id for item in items if item.kind == "essay"} <= {entry.id for entry in lists}
+
+
+def _place(number: int) -> tuple[float, float]:
+    """Where an essay stands on the map: in rows of eight."""
+    return (number % 8) / 8, (number // 8) / 8
 
 
 def publish_other_edition(home: Path, built_at: datetime = NOON + timedelta(hours=1)) -> str:

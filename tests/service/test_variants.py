@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from recommender.ranking import Rules
 from service.variants import Variants
 
 IDS = [f"2024/essay-{number}" for number in range(10_000)]
@@ -70,10 +69,8 @@ def test_the_pages_of_a_running_test_stay_where_they_are_from_version_to_version
     ]
 
 
-def test_a_variant_changes_its_rule_and_no_other() -> None:
-    rules = Rules(limit=3, min_score=0.5)
-
-    assert Variants.rules("curated", rules) == Rules(limit=3, min_score=0.5, additions=False)
-    assert Variants.rules("model", rules) == Rules(limit=3, min_score=0.5, curated_first=False)
-    assert Variants.rules("standard", rules) == rules
-    assert Variants.rules(None, rules) == rules
+def test_a_variant_is_a_state_and_no_other_page_leaves_its_own() -> None:
+    assert Variants.state("curated", "review") == "curated"
+    assert Variants.state("model", "review") == "model"
+    assert Variants.state("standard", "review") == "review"
+    assert Variants.state(None, "review") == "review"

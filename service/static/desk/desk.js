@@ -17,6 +17,8 @@
     return element;
   }
 
+  const cut = (text, most) => (text.length > most ? `${[...text].slice(0, most).join("")}\u2026` : text);
+
   // ---- What is said
 
   const said = make("p", { className: "hidden" });
@@ -73,7 +75,7 @@
       answer = await fetch(address, { ...options, headers: { Accept: "text/html" }, redirect: "follow" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Error("The desk does not answer. Nothing is known to have been written: trying again writes it once only.");
+      throw new Error("The desk does not answer. Try again: if it has arrived after all, it is not written twice.");
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (new URL(answer.url).pathname === "/desk/login") throw new Error("You are signed out. Sign in in another tab, then try again.");
@@ -226,15 +228,17 @@
     details.dataset.asked = "yes";
     const link = find("p", details);
     const told = make("p", { textContent: "asking\u2026" });
-    told.setAttribute("role", "status");
+    say("asking\u2026");
     details.setAttribute("aria-busy", "true");
     details.append(told);
     try {
       const { page } = await load(details.dataset.why);
       told.replaceWith(document.importNode(find("[data-fragment]", page), true));
+      say("told");
       link?.remove();
     } catch (error) {
       told.textContent = error.message;
+      say(error.message);
       delete details.dataset.asked; // folding and unfolding asks again
       details.addEventListener("toggle", () => told.remove(), { once: true });
     } finally {
@@ -268,8 +272,8 @@
     }
 
     function option(row, number) {
-      const more = [row.category, row.note].filter(Boolean).join(" \u00b7 ");
-      const li = make("li", { id: `${list.id}-${number}`, dir: "auto" }, (row.title || row.id).slice(0, 200), make("small", { textContent: more, dir: "auto" }));
+      const more = [row.category && cut(row.category, 80), row.note].filter(Boolean).join(" \u00b7 ");
+      const li = make("li", { id: `${list.id}-${number}`, dir: "auto" }, cut(row.title || row.id, 200), make("small", { textContent: more, dir: "auto" }));
       li.setAttribute("role", "option");
       li.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
       li.addEventListener("click", () => take(number));
@@ -397,8 +401,8 @@
     }
     event.preventDefault();
     if (isEverywhere(form)) {
-      const name = form.closest(".row")?.querySelector("h3")?.textContent.trim().slice(0, 200) ?? "This";
-      const sure = await talk("Exclude it from every list of the site?", name, [["", "Cancel"], ["yes", "Exclude everywhere", "danger"]]);
+      const name = form.closest(".row")?.querySelector("h3")?.textContent.trim() ?? "This";
+      const sure = await talk("Exclude it from every list of the site?", cut(name, 200), [["", "Cancel"], ["yes", "Exclude everywhere", "danger"]]);
       if (sure !== "yes") return;
     }
     send(form, button);

@@ -17,6 +17,8 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
+  const cut = (text, most) => (text.length > most ? `${[...text].slice(0, most).join("")}\u2026` : text);
+
   let points = null; // as they came, with arrays made for drawing
   let view = { zoom: 1, x: 0.5, y: 0.5 }; // the part of the unit square in the middle, and how large it is shown
   let chosen = null; // {number, out, in}: an essay's links
@@ -212,7 +214,7 @@
   }
 
   function place(number) {
-    tip.textContent = points.titles[number].slice(0, 160);
+    tip.textContent = cut(points.titles[number], 160);
     const px = left(points.x[number]), py = top(points.y[number]);
     const x = Math.max(4, Math.min(px + 12, size.width - tip.offsetWidth - 4));
     const y = py + 16 + tip.offsetHeight > size.height ? py - tip.offsetHeight - 10 : py + 14;
@@ -353,8 +355,8 @@
   }
 
   function tell(links) {
-    const title = make("h2", { dir: "auto" }, make("a", { href: links.address, textContent: links.title.slice(0, 200) }));
-    const marks = [links.category, links.hub && "hub", links.orphan && "orphan"].filter(Boolean).join(" \u00b7 ");
+    const title = make("h2", { dir: "auto" }, make("a", { href: links.address, textContent: cut(links.title, 200) }));
+    const marks = [links.category && cut(links.category, 80), links.hub && "hub", links.orphan && "orphan"].filter(Boolean).join(" \u00b7 ");
     const parts = [title, make("p", { className: "about", dir: "auto", textContent: marks })];
     for (const [words, ends] of [["It shows", links.out], ["Shown by", links.in], ["Near-duplicates", links.twins]]) {
       if (ends.length || words !== "Near-duplicates") parts.push(make("h3", { textContent: words }), listOf(ends));
@@ -365,7 +367,7 @@
 
   function listOf(ends) {
     const link = (end) => {
-      const a = make("a", { href: `?${new URLSearchParams({ id: end.id })}`, textContent: end.title.slice(0, 120) });
+      const a = make("a", { href: `?${new URLSearchParams({ id: end.id })}`, textContent: cut(end.title, 120) });
       a.dataset.id = end.id;
       return make("li", { dir: "auto" }, a);
     };
@@ -386,7 +388,7 @@
       const box = make("input", { type: "checkbox", checked: true });
       box.addEventListener("change", () => { points.off[box.checked ? "delete" : "add"](category); redraw(); });
       const swatch = make("i", { className: points.colourOf.has(category) ? `c${points.colourOf.get(category)}` : "" });
-      const name = make("bdi", { textContent: category < 0 ? "no category" : points.categories[category].slice(0, 80) });
+      const name = make("bdi", { textContent: category < 0 ? "no category" : cut(points.categories[category], 80) });
       const count = make("span", { className: "count", textContent: points.totals.get(category).toLocaleString("en") });
       return make("li", {}, make("label", {}, box, swatch, name, count));
     });

@@ -85,6 +85,8 @@ wheel: setup
 	build/wheel-env/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
 	root=$$PWD && cd build && $$root/build/wheel-env/bin/related build $$root/examples --home wheel-home --quiet
 	root=$$PWD && cd build && $$root/build/wheel-env/bin/related show harrison-h4 --home wheel-home
+	root=$$PWD && cd build && printf '%s\n' '{"key": "wheel", "action": "exclude", "target": "time-ball", "editor": "wheel", "at": "2026-11-22T12:00:00Z"}' \
+		> wheel-home/decisions.jsonl && $$root/build/wheel-env/bin/related decisions --home wheel-home --import wheel-home/decisions.jsonl
 	rm -rf build/wheel-env build/wheel-home
 
 build: setup

@@ -2,9 +2,10 @@
 
 usage: python -m benchmarks.synthetic HOME [--essays N] [--seed N] [--fresh]
 
-Published as the offline job publishes, a row at a time, so that memory does not grow with the size. The same size and
-seed are the same edition, byte for byte. Every other essay has a curated list of 4-8; each has CANDIDATES candidates,
-half of them of its own category and all of them from anywhere in the edition, so that no cache is helped by order.
+Published as the offline job publishes, a row at a time; only the overview for the desk needs all pages' figures at
+once. The same size and seed are the same edition, byte for byte. Every other essay has a curated list of 4-8; each has
+CANDIDATES candidates, half of them of its own category and all of them from anywhere in the edition, so that no cache
+is helped by order.
 """
 
 import argparse
@@ -184,7 +185,7 @@ def _published(home: Path, essays: int, seed: int) -> str | None:
 
 
 def _inputs(essays: int, seed: int) -> str:
-    return f"synthetic 1: {essays} essays, seed {seed}"
+    return f"synthetic 2: {essays} essays, seed {seed}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from recommender.decisions import NOTHING, Decision, PageDecisions, Pin, Scope, Slot, say
+from recommender.decisions import NOTHING, Decision, PageDecisions, Pin, Scope, Slot
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -126,14 +126,17 @@ class Standing:
 
     def about(self, page: str, target: str) -> list[Decision]:
         """All that holds for a pair, everywhere included, the latest first."""
-        found = [
-            decision for slot, decision in self._slots.items() if slot.target == target and slot.source in (page, None)
-        ]
+        slots = (*self._by_page.get(page, ()), *self._everywhere)
+        found = [self._slots[slot] for slot in slots if slot.target == target]
         return sorted(found, key=lambda decision: -decision.id)
 
     def on_page(self, page: str) -> list[Decision]:
         """All that holds for a page, in the order decided; what is decided everywhere is not among it."""
         return sorted((self._slots[slot] for slot in self._by_page.get(page, ())), key=lambda decision: decision.id)
+
+    def entries(self) -> Iterable[tuple[Slot, Decision]]:
+        """All that holds, by slot, ids as this edition knows them."""
+        return self._slots.items()
 
     def everything(self) -> list[Decision]:
         """All that holds, in the order decided."""
@@ -141,7 +144,15 @@ class Standing:
 
     def of_kind(self, kind: str) -> Iterator[tuple[Slot, Decision]]:
         """All that holds of one kind of slot."""
-        return ((slot, decision) for slot, decision in self._slots.items() if slot.kind == kind)
+        return ((slot, decision) for slot, decision in self.entries() if slot.kind == kind)
+
+    def offered_in(self, target: str) -> frozenset[str]:
+        """The pages whose lists, candidates included, name a target."""
+        return self._offered[target] if target in self._offered else self._pages.offered_in(target)
+
+    def after(self, decision: Decision) -> "Standing":
+        """What would hold if this were decided now."""
+        return Standing(self.log.with_([replace(decision, id=self.log.last + 1)]), self.now, self._pages)
 
     def vanished(self) -> list[Decision]:
         """What holds about an essay or blurb that this edition does not have, in the order decided."""
@@ -229,142 +240,3 @@ def _aliases(log: Log, now: datetime, pages: Pages) -> dict[str, str]:
             if there is not None:
                 found[name] = there
     return found
-
-
-def consequences(standing: Standing, decision: Decision) -> tuple[str, ...]:
-    """What the decision, if it were made now, does to others and others to it, as sentences: none cancels another
-    silently."""
-    slot = decision.slot
-    if slot is None:
-        return tuple(_turned(standing, decision))
-    said: list[str] = []
-    before = standing.in_force(slot)
-    if before:
-        said.append(f"it takes the place of an earlier decision: {_told(before)}")
-    if decision.target is not None:
-        said += _against(standing, decision)
-    if decision.action == "pin":
-        said += _moved(standing, decision)
-    said += _unseen(standing, decision)
-    if standing.stopped and decision.action in ("state", "approve", "boost", "bury"):
-        said.append(f"readers do not see it while the kill switch is on ({_told(standing.stopped)})")
-    if decision.action == "stop":
-        said.append("no page shows anything of the model, whatever its state, until this is undone")
-    return tuple(said)
-
-
-def _turned(standing: Standing, decision: Decision) -> Iterator[str]:
-    """What an undo, or a new id, ends and what it brings back."""
-    log = standing.log.with_([replace(decision, id=standing.log.last + 1)])
-    now, then = standing.everything(), Standing(log, standing.now, standing._pages).everything()
-    undone = log.decisions.get(decision.undoes or 0)
-    if undone and undone.slot and now == then:
-        for other in now:
-            if other.slot == undone.slot:
-                yield f"it changes nothing while another decision counts: {_told(other)}"
-    for other in now:
-        if other not in then:
-            yield f"no longer in force: {_told(other)}"
-    for other in then:
-        if other not in now:
-            yield f"in force again: {_told(other)}"
-
-
-def _against(standing: Standing, decision: Decision) -> Iterator[str]:
-    """The decisions about the same target that outrank this one, or that it outranks."""
-    for slot, other in _about_target(standing, decision):
-        if slot == decision.slot or other.action not in _OUTRANKED | {"exclude"}:
-            continue
-        where = "" if slot.source in (decision.source, None) else f" on {other.source_title or slot.source}"
-        if decision.action == "exclude" and other.action != "exclude":
-            yield f"{_told(other)}{where}: that has no effect while this exclusion holds"
-        elif decision.action in _OUTRANKED and other.action == "exclude":
-            yield f"it has no effect{where} while an exclusion holds: {_told(other)}"
-        elif decision.action == "exclude":
-            yield f"an exclusion holds beside it{where}: {_told(other)}"
-        elif other.action == "pin":
-            yield f"the pin{where} goes before it: {_told(other)}"
-        elif decision.action == "pin" and other.action in ("boost", "bury"):
-            yield f"the pin goes before this: {_told(other)}"
-        elif {decision.action, other.action} <= {"boost", "bury"}:
-            here = decision.source_title or decision.source or other.source_title or slot.source
-            yield f"on {here} what is decided there goes before what is decided everywhere: {_told(other)}"
-
-
-_OUTRANKED = {"approve", "pin", "boost", "bury"}
-
-
-def _about_target(standing: Standing, decision: Decision) -> Iterator[tuple[Slot, Decision]]:
-    for slot, other in standing._slots.items():
-        if slot.target != decision.target:
-            continue
-        if slot.source == decision.source or slot.source is None or decision.source is None:
-            yield slot, other
-
-
-def _moved(standing: Standing, pin: Decision) -> Iterator[str]:
-    """The pins of a page that would not stand where they do, and where the new one does, when that is elsewhere."""
-    pins = [d for slot, d in standing.of_kind("pin") if slot.source == pin.source and slot.target != pin.target]
-    others = sorted(pins, key=lambda other: (other.position or 1, -other.id))
-    before, after = _stand(others), _stand(sorted([pin, *others], key=lambda other: other.position or 1))
-    for other in others:
-        if before[other.key] != after[other.key]:
-            title = other.target_title or other.target
-            yield f"{title} moves from {before[other.key]} to {after[other.key]}: {_told(other)}"
-    if after[pin.key] != pin.position:
-        yield f"it stands at {after[pin.key]}, below what is pinned above it"
-
-
-def _stand(pins: Iterable[Decision]) -> dict[str, int]:
-    """Where pins stand, by key. pins: in order."""
-    place, found = 0, dict[str, int]()
-    for pin in pins:
-        place = found[pin.key] = max(place + 1, pin.position or 1)
-    return found
-
-
-def _unseen(standing: Standing, decision: Decision) -> Iterator[str]:
-    """What is decided about items of the model's list where a page's state does not heed it."""
-    if decision.action == "state":
-        for slot, other in standing._slots.items():
-            if slot.target is not None and _is_offered(standing, slot, decision.source):
-                said = _unheeded(standing, decision, other, slot.target)
-                if said:
-                    yield f"{said} in the state {decision.state}: {_told(other)}"
-    elif decision.target is not None:
-        for slot, state in standing.of_kind("state"):
-            if slot.source in _pages_of(standing, decision):
-                said = _unheeded(standing, state, decision, decision.target)
-                if said:
-                    yield f"{said} on {state.source_title or slot.source}: {_told(state)}"
-
-
-def _is_offered(standing: Standing, slot: Slot, page: str | None) -> bool:
-    return slot.source == page or (slot.source is None and page in standing._offered[slot.target or ""])
-
-
-def _pages_of(standing: Standing, decision: Decision) -> frozenset[str]:
-    if decision.source is not None:
-        return frozenset([decision.source])
-    return standing._pages.offered_in(decision.target or "")
-
-
-def _unheeded(standing: Standing, state: Decision, other: Decision, target: str) -> str:
-    """What a page's state makes of a decision about an item of the model's; "" when all that it asks for."""
-    page = standing.alias(state.source or "")
-    if other.action not in ("approve", "boost", "bury"):
-        return ""
-    if other.action == "approve":
-        is_shown = state.state == "review" or page in standing._pages.offered_in(target)
-    else:
-        is_shown = state.state != "review" or target in standing.of(page).approved
-    if state.state in ("curated", "shadow") or not is_shown:
-        return "readers do not see it"
-    if other.action != "approve" and state.state != "model":
-        return "it moves nothing that the editors listed"
-    return ""
-
-
-def _told(decision: Decision) -> str:
-    note = f": “{decision.note}”" if decision.note else ""
-    return f"{say(decision)} by {decision.editor} on {decision.at:%Y-%m-%d}{note}"

@@ -16,7 +16,8 @@ COLUMNS = (
     *("undoes", "edition", "source_title", "source_url", "target_title", "target_url"),
 )
 """Of an export. undoes is the other decision's key: a place in the log means nothing in another log."""
-_NUMBERS = {"position": int, "weight": float}
+_NEEDED = {"key", "action", "editor", "at"}
+_NUMBERS = ("position", "weight")
 
 
 def as_json(decision: Decision) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def read_export(text: str) -> tuple[list[Decision], dict[str, str]]:
         try:
             undone = record.pop("undoes", None)
             decision = _decision(record, undone is not None)
-        except (DecisionRefused, ValueError, TypeError) as error:
+        except (DecisionRefused, ValueError, TypeError, OverflowError) as error:
             raise DecisionRefused(f"line {line} cannot be put in: {error}") from None
         if undone is not None:
             undoing[decision.key] = str(undone)
@@ -61,12 +62,12 @@ def _records(decisions: Sequence[Decision]) -> Iterator[dict[str, Any]]:
     keys = {decision.id: decision.key for decision in decisions}
     for decision in decisions:
         record = as_json(decision)
-        record["undoes"] = keys.get(decision.undoes or 0)
+        record["undoes"] = decision.undoes and keys.get(decision.undoes)
         yield {name: record[name] for name in COLUMNS}
 
 
 def _jsonl(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines() knows more ends than JSON does
         if line.strip():
             try:
                 record = json.loads(line)
@@ -79,11 +80,15 @@ def _jsonl(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _csv(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     rows = csv.DictReader(io.StringIO(text))
-    missing = {"key", "action", "editor", "at"} - set(rows.fieldnames or ())
-    if missing:
-        raise DecisionRefused(f"the first line names no {', '.join(sorted(missing))}: export a file to see the columns")
-    for row in rows:
-        yield rows.line_num, {name: _uncell(value) for name, value in row.items() if name and value}
+    try:
+        missing = _NEEDED - set(rows.fieldnames or ())
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise DecisionRefused(f"the first line names no {names}: export a file to see the columns")
+        for row in rows:
+            yield rows.line_num, {name: _uncell(value) for name, value in row.items() if name and value}
+    except csv.Error as error:
+        raise DecisionRefused(f"line {rows.line_num + 1} is no CSV: {error}") from None
 
 
 def _decision(record: dict[str, Any], undoes: bool) -> Decision:
@@ -92,9 +97,13 @@ def _decision(record: dict[str, Any], undoes: bool) -> Decision:
     if unknown:
         raise DecisionRefused(f"there is no column {', '.join(sorted(map(str, unknown)))}")
     values = {name: value for name, value in record.items() if value is not None}
-    for name, number in _NUMBERS.items():
-        if name in values:
-            values[name] = number(values[name])
+    missing = _NEEDED - set(values)
+    if missing:
+        raise DecisionRefused(f"it names no {', '.join(sorted(missing))}")
+    if "position" in values:
+        values["position"] = _whole(values["position"])
+    if "weight" in values:
+        values["weight"] = float(values["weight"])
     for name in ("at", "expires"):
         if name in values:
             values[name] = _moment(values[name])
@@ -103,9 +112,15 @@ def _decision(record: dict[str, Any], undoes: bool) -> Decision:
     return check(Decision(**values, undoes=0 if undoes else None))
 
 
+def _whole(value: Any) -> int:
+    if isinstance(value, float) and not value.is_integer():
+        raise DecisionRefused(f"position {value:g} is no whole number")
+    return int(value)
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _cell(value: object) -> object:

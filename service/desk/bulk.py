@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +21,7 @@ from service.desk.desk import Desk, described, desk_of, new_key, render_page
 from service.desk.page import Viewer
 from service.desk.people import Person
 from service.desk.words import page_address
+from service.problems import problem
 
 router = APIRouter(include_in_schema=False)
 
@@ -94,8 +96,8 @@ def decide_in_bulk(request: Request, person: Editor, form: Fields) -> Response:
     preview = preview_of(answers, decisions)
     if preview.mark != form.get("mark"):
         if wants_json(request):
-            raise DecisionRefused("this is not what was shown: ask for the preview again")
-        return _show(request, desk, answers, wish, preview, 409)
+            return problem(HTTPStatus.CONFLICT, "this is not what was shown: ask for the preview again")
+        return _show(request, desk, answers, wish, preview, HTTPStatus.CONFLICT)
     return answer(request, desk.write([described(decision, answers) for decision in decisions]), form)
 
 

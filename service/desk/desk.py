@@ -13,10 +13,11 @@ from fastapi import Request
 from starlette.responses import Response
 
 from corpus.errors import DecisionRefused
+from recommender.consequences import consequences
 from recommender.decisions import Decision
 from recommender.edition import Edition
 from recommender.overview import PageFacts
-from recommender.standing import Log, Standing, consequences
+from recommender.standing import Log, Standing
 from service.answers import Answers
 from service.desk.people import Person
 from service.desk.rendering import render

@@ -1,6 +1,8 @@
 """Editions on the desk: what changed between any two, those that are held back, and the way back."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from threading import Lock
 from typing import Annotated
@@ -8,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from corpus.errors import EditionError
+from corpus.errors import DecisionRefused, EditionError
 from recommender.edition import list_editions, open_edition, roll_back, sign_off
 from recommender.edition_diff import EditionDiff, compare_editions
 from recommender.ranking import Rules
@@ -56,13 +58,13 @@ def show_editions(request: Request, person: Viewer, before: str = "", after: str
     desk = desk_of(request)
     answers = desk.answers()
     listed = list_editions(desk.settings.home)
-    diff, fault = None, ""
+    diff, fault, titles = None, "", dict[str, str]()
     if before and after:
         try:
-            diff = _diffs.of(request, before, after)
+            found = _diffs.of(request, before, after)
+            titles, diff = _titles(request, found), found  # one that was compared before may be gone by now
         except EditionError as error:
             fault = str(error)
-    titles = _titles(request, diff) if diff else {}
     return render_page(
         request,
         "editions.html",
@@ -80,7 +82,8 @@ def show_editions(request: Request, person: Viewer, before: str = "", after: str
 def publish(request: Request, person: Admin, form: Fields) -> Response:
     """Sign off an edition that is held back."""
     desk = desk_of(request)
-    sign_off(desk.settings.home, form.get("edition", ""), person.name, partial(make_ready, desk.settings))
+    with _told():
+        sign_off(desk.settings.home, form.get("edition", ""), person.name, partial(make_ready, desk.settings))
     return go_to("/desk/editions")
 
 
@@ -88,8 +91,18 @@ def publish(request: Request, person: Admin, form: Fields) -> Response:
 def step_back(request: Request, person: Admin, form: Fields) -> Response:
     """Make an earlier edition the current one."""
     desk = desk_of(request)
-    roll_back(desk.settings.home, form.get("edition") or None, partial(make_ready, desk.settings))
+    with _told():
+        roll_back(desk.settings.home, form.get("edition") or None, partial(make_ready, desk.settings))
     return go_to("/desk/editions")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the edition that was named, as a refusal: the one that is served is well."""
+    try:
+        yield
+    except EditionError as error:
+        raise DecisionRefused(str(error)) from error
 
 
 def _titles(request: Request, diff: EditionDiff) -> dict[str, str]:

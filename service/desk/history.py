@@ -3,14 +3,16 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from corpus.errors import DecisionRefused
 from recommender.decisions import ACTIONS
 from service.decision_files import read_export, write_csv, write_jsonl
 from service.desk.access import require
-from service.desk.decide import answer
+from service.desk.decide import Form, answer
 from service.desk.desk import desk_of, render_page
 from service.desk.page import Viewer, entries
 from service.desk.people import Person, Role
@@ -67,12 +69,24 @@ def export_log(request: Request, person: Viewer, form: str) -> Response:
 @router.post("/desk/decisions/import")
 async def import_log(request: Request, person: Admin) -> Response:
     """Put an export in: all of it, or nothing when anything in it is wrong. What is there already stays as it is."""
-    async with request.form(max_files=1, max_fields=10) as form:
-        sent = form.get("file")
-        if not isinstance(sent, UploadFile):
-            raise DecisionRefused("choose a file: decisions.csv or decisions.jsonl, as they are exported here")
-        text = (await sent.read()).decode("utf-8-sig", "replace")
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    text, fields = await _read_file(request)
+    return await run_in_threadpool(_put_in, request, text, fields)
+
+
+async def _read_file(request: Request) -> tuple[str, Form]:
+    """The file that was sent, and the other fields."""
+    try:
+        async with request.form(max_files=1, max_fields=10) as form:
+            sent = form.get("file")
+            if not isinstance(sent, UploadFile):
+                raise DecisionRefused("choose a file: decisions.csv or decisions.jsonl, as they are exported here")
+            text = (await sent.read()).decode("utf-8-sig", "replace")
+            return text, {name: value for name, value in form.items() if isinstance(value, str)}
+    except HTTPException:
+        raise DecisionRefused("the file did not arrive whole: send it as multipart/form-data") from None
+
+
+def _put_in(request: Request, text: str, fields: Form) -> Response:
     desk = desk_of(request)
     read, undoing = read_export(text)
     last = desk.answers().standing.log.last

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles as _StaticFiles
 
 from recommender.decisions import say
-from service.desk.words import STATES, day, marked, name_of, page_address, score_words
+from service.desk.words import STATES, day, last_day, marked, name_of, page_address, score_words
 from service.fragment import web_address
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FILTERS: dict[str, Any] = {
     "name": name_of,
     "day": day,
+    "last_day": last_day,
     "score_words": score_words,
     "say": say,
     "web_address": web_address,

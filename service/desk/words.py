@@ -1,7 +1,7 @@
 """What the desk says in words: scores, and the names of states and of reasons to look at a page."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +31,11 @@ def name_of(item: Any) -> str:
 def day(moment: date) -> str:
     """A day as 22 November 2026."""
     return f"{moment.day} {moment:%B %Y}"
+
+
+def last_day(expires: datetime) -> date:
+    """The last day on which a decision is in force that expires at this moment: the one that its editor named."""
+    return (expires - timedelta.resolution).date()
 
 
 def score_words(score: float) -> str:

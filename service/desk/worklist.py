@@ -21,8 +21,9 @@ router = APIRouter(include_in_schema=False)
 A_PAGE = 50
 CHANGED = 0.5
 """A list of which less than this is as it was wants an eye."""
-VANISHED_WORTH = 2.0
-"""What a decision about an essay that is gone adds to a page's worth: more than any one thing that the build finds."""
+VANISHED_WORTH = 6.0
+"""What a decision about an essay that is gone adds to a page's worth: more than all together that the build finds, so
+that such a page comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +136,14 @@ def show_worklist(
 
 @router.get("/desk/next")
 def go_to_next(request: Request, person: Viewer, after: str = "") -> Response:
-    """On to the open page that is most worth an eye, but for the one that was just looked at."""
+    """On to the next open page by worth, seen from the one that was just looked at; after the last comes the first."""
     desk = desk_of(request)
     answers = desk.answers()
-    work = gather(desk.site(answers.edition), answers, Filters(), first=2)
-    addresses = [row.address for row in work.rows if row.page.id != after]
-    return RedirectResponse(addresses[0] if addresses else "/desk", 303, PAGE_HEADERS)
+    everything = gather(desk.site(answers.edition), answers, Filters(show="all"), first=_ALL).rows
+    place = next((n for n, row in enumerate(everything, start=1) if row.page.id == after), 0)
+    further = (*everything[place:], *everything[: max(place - 1, 0)])
+    found = next((row.address for row in further if row.reviewed is None), "/desk")
+    return RedirectResponse(found, 303, PAGE_HEADERS)
 
 
 def gather(site: Site, answers: Answers, asked: Filters, first: int = A_PAGE) -> Worklist:

@@ -12,9 +12,10 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import DecisionRefused
+from recommender.consequences import consequences
 from recommender.decisions import ACTIONS, MAX_ID, MAX_KEY, MAX_NOTE, STATES, Decision, State, check, say
 from recommender.ranking import Candidate, Item, Recommendation, Rules, rank, rules_in
-from recommender.standing import Standing, consequences
+from recommender.standing import Standing
 from tests.recommender.decided import MORNING, Pages, decide, log_of, standing_of, undo
 
 HOUR = timedelta(hours=1)

@@ -89,6 +89,8 @@ FACTS = {
 class DeskSite:
     """A service with a desk over an edition, its clock, and its log as another process would see it."""
 
+    items, lists = ITEMS, LISTS
+
     def __init__(self, home: Path, **settings: Any) -> None:
         self.home, self.clock = home, Clock()
         self.edition = publish_edition(home, lists=LISTS, items=ITEMS, facts=FACTS)
@@ -196,11 +198,7 @@ def section(tree: Any, label: str) -> Any:
 
 def forms(tree: Any, to: str, /, **fields: str) -> list[Any]:
     """The forms that are sent there, with these values in their fields."""
-    return [
-        form
-        for form in tree.forms
-        if form.action == to and fields.items() <= dict(form.form_values()).items()
-    ]
+    return [form for form in tree.forms if form.action == to and fields.items() <= dict(form.form_values()).items()]
 
 
 def send(site: DeskSite, form: Any, role: str = "editor", **changes: str) -> Response:

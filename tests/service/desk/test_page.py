@@ -263,8 +263,10 @@ def test_an_unknown_page_is_404_for_browsers_and_programs(site: DeskSite) -> Non
 
 @pytest.mark.parametrize(
     ("score", "words"),
-    [(1.0, "very likely"), (0.5, "very likely"), (0.49, "likely"), (0.25, "likely"), (0.1, "possible")]
-    + [(0.03, "unlikely"), (0.029, "very unlikely"), (0.0, "very unlikely")],
+    [
+        *((1.0, "very likely"), (0.5, "very likely"), (0.49, "likely"), (0.25, "likely"), (0.1, "possible")),
+        *((0.03, "unlikely"), (0.029, "very unlikely"), (0.0, "very unlikely")),
+    ],
 )
 def test_scores_have_words(score: float, words: str) -> None:
     assert score_words(score) == words

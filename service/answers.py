@@ -36,7 +36,7 @@ class Answers:
         self.variants = Variants(shares)
         self.key = self._digest(edition, site, shares, default)
         self.standing = standing or undecided(edition)
-        self.site, self._default = site, default
+        self.site, self.default = site, default
         self._edition_name = EditionName(id=edition.id, built_at=edition.built_at)
 
     def under(self, standing: Standing) -> "Answers":
@@ -73,7 +73,7 @@ class Answers:
 
     def state(self, ident: str) -> State:
         """Whose list a page shows."""
-        return self.standing.of(ident).state_of(self.variants.state(self.variant(ident), self._default))
+        return self.standing.of(ident).state_of(self.variants.state(self.variant(ident), self.default))
 
     def places(self, essay: Item, rules: Rules, limit: int | None = None) -> list[tuple[Recommendation, Item]]:
         """The list that an essay's page shows by these rules; see Edition.recommend()."""

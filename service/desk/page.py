@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from corpus.errors import DecisionRefused
-from recommender.decisions import STATES, Decision, Slot, say
+from recommender.decisions import STATES, Decision, Slot, State, say
 from recommender.overview import PageFacts
 from recommender.ranking import Item, Ranking, Recommendation, Rules, list_limit, rules_in
 from service.answers import Answers
@@ -52,19 +52,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """All that the page shows. limit: how many entries its readers see. suggestions: the model's list under the
-    decisions, below: what comes next. excluded: what may not stand here. live: the list that readers see now."""
+    """All that the page shows.
+
+    state: whose list readers see; chosen: the same but for the kill switch. limit: how many entries they see.
+    suggestions: the model's list under the decisions; below: what comes next. excluded: what may not stand here.
+    """
 
     essay: Item
     facts: PageFacts | None
-    state: str
+    state: State
+    chosen: State
     limit: int
     list_length: int
     curated: tuple[Row, ...]
     suggestions: tuple[Row, ...]
     below: tuple[Row, ...]
     excluded: tuple[Row, ...]
-    live: tuple[Row, ...]
     twins: tuple[PageFacts, ...]
     reviewed: Decision | None
     history: tuple["Entry", ...]
@@ -178,11 +181,11 @@ class _PageReader:
         shown = {place.target for place in model.recommendations}
         curated = {candidate.id for candidate in self.lists.curated}
         below = [place for place in beyond.recommendations if place.target not in shown]
-        live = self.answers.places(self.essay, self.rules)
         return PageView(
             essay=self.essay,
             facts=facts,
             state=self.answers.state(ident),
+            chosen=self.standing.of(ident).state or self.answers.default,
             limit=self.limit,
             list_length=self.lists.list_length,
             curated=self._curated(shown),
@@ -191,7 +194,6 @@ class _PageReader:
             ),
             below=tuple(self._row(place, "") for place in below[:NEXT]),
             excluded=self._excluded(),
-            live=tuple(self._row(place, "") for place, _ in live),
             twins=tuple(self.site.twins(facts)) if facts else (),
             reviewed=self.standing.in_force(Slot("review", ident, None)),
             history=self._history(),

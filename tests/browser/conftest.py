@@ -103,6 +103,15 @@ def address_of(process: "subprocess.Popen[str]") -> str:
     raise AssertionError(f"the service did not start: {said}")
 
 
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the demo edition, as `make demo` builds it; to be copied."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    command = [*RELATED, "build", "examples", "--home", str(home), "--quiet"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return home
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Chromium, headless. Of a module only: Playwright holds the thread's event loop while it runs."""

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,16 @@ from urllib.request import urlopen
 import pytest
 
 from service.keys import digest
-from tests.browser.conftest import RELATED, ROOT
 from tests.service.running import running
 
 TOKEN = "a-token-for-the-tests"  # noqa: S105
 ESSAY = "harrison-h4"
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo edition, as `make demo` builds it."""
-    home = tmp_path_factory.mktemp("desk") / "home"
-    subprocess.run(
-        [*RELATED, "build", "examples", "--home", str(home), "--quiet"], cwd=ROOT, check=True, capture_output=True
-    )
-    return home
-
-
 @pytest.fixture
-def address(built: Path, tmp_path: Path) -> Iterator[str]:
+def address(demo: Path, tmp_path: Path) -> Iterator[str]:
     """A service with a log of its own."""
-    shutil.copytree(built, tmp_path / "home", ignore=shutil.ignore_patterns("decisions*"))
+    shutil.copytree(demo, tmp_path / "home")
     with running(tmp_path / "home", RELATED_EDITORS=f"anna:editor:{digest(TOKEN)}") as server:
         yield server.address
 

@@ -1,6 +1,7 @@
 """How the desk looks: to a screen reader, in light and dark, on a phone, on paper, and with hostile pages."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +13,8 @@ import httpx2 as httpx
 import pytest
 
 from recommender.edition import list_editions
-from recommender.job import BuildOptions, build
 from service.keys import digest
 from tests.browser.conftest import RELATED, ROOT
-from tests.fakes import CountingEncoder
 from tests.service.running import running
 
 TOKEN = "a-token-for-the-tests"  # noqa: S105
@@ -87,11 +86,11 @@ def hostile_pages(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LookedAt]:
+def desk(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LookedAt]:
     """The desk of the demo edition and the hostile pages, with an edition before it and some decisions made."""
     folder = tmp_path_factory.mktemp("desk")
     home = folder / "home"
-    build([ROOT / "examples"], home, CountingEncoder(), BuildOptions())
+    shutil.copytree(demo, home)
     command = [*RELATED, "build", "examples", str(hostile_pages(folder)), "--home", str(home), "--quiet"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     after, before = (entry.id for entry in list_editions(home))
@@ -308,3 +307,22 @@ def cards_of(desk: LookedAt, ident: str) -> list[str]:
     """The titles that the website would show."""
     cards = httpx.get(f"{desk.address}/v1/articles/{ident}/related").json()["items"]
     return [card["title"] for card in cards]
+
+
+def test_a_double_click_decides_about_one_row_however_fast_the_answer_comes(desk: LookedAt, open_page: Open) -> None:
+    page = open_page(f"{desk.address}/desk/articles/time-ball")
+    sent = []
+    page.on("request", lambda request: sent.append(request.post_data) if request.method == "POST" else None)
+    rows = page.locator("[data-sortable] > .row")
+    names = rows.evaluate_all("rows => rows.map(row => row.dataset.id)")
+
+    for half in (1, 2):  # of one double click, on whatever row is there by then
+        button = rows.first.locator('[data-act="exclude"]').bounding_box()
+        page.mouse.move(button["x"] + 5, button["y"] + 5)
+        page.mouse.down(click_count=half)
+        page.mouse.up(click_count=half)
+        page.locator(".done", has_text="Excluded here").wait_for()
+
+    assert page.locator("[data-sortable] [aria-busy]").count() == 0
+    assert rows.first.get_attribute("data-id") == names[1]
+    assert len(sent) == 1

@@ -260,8 +260,8 @@ def test_the_candidates_are_the_same_whatever_the_own_list_is(change: Change) ->
 
 def test_candidates_drawn_from_the_own_list_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     class Leaky(ListSignals):
-        def block(self, places: Places) -> Block:
-            block = super().block(places)
+        def block(self, places: Places, predicted: Matrix | None = None) -> Block:
+            block = super().block(places, predicted)
             return block | {"votes": block["votes"] + self._graph.matrix[places.own].toarray()}
 
     monkeypatch.setattr(candidates, "ListSignals", Leaky)
@@ -365,8 +365,8 @@ ABOVE_CHANCE = CHANCE + 4 * np.sqrt(CHANCE * (1 - CHANCE) / (PAGES * LENGTH))
 class SeesTheOwnList(ListSignals):
     """A cheat."""
 
-    def block(self, places: Places) -> Block:
-        block = super().block(places)
+    def block(self, places: Places, predicted: Matrix | None = None) -> Block:
+        block = super().block(places, predicted)
         return block | {"votes": block["votes"] + self._graph.matrix[places.own].toarray()}
 
 

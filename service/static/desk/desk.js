@@ -2,6 +2,7 @@
 // without it: what is sent here is its forms, what is shown is the server's answer to them.
 (() => {
   const WAIT_MS = 150; // after a keystroke, before a search is asked
+  const DOUBLE_MS = 400; // two clicks within this are a double click
   const html = document.documentElement;
   html.classList.add("js");
 
@@ -407,6 +408,15 @@
     }
     send(form, button);
   });
+
+  // The second half of a double click may come when the list has moved up already: it would decide about the next row.
+  let clicked = -Infinity;
+  addEventListener("click", (event) => {
+    const button = event.detail && event.target.closest('#main form[method="post"] button');
+    if (!button) return;
+    if (event.detail > 1 || event.timeStamp - clicked < DOUBLE_MS) event.preventDefault();
+    else clicked = event.timeStamp;
+  }, true);
 
   const isEverywhere = (form) => find('[data-act="exclude-everywhere"]', form) || (form.elements.everywhere?.checked && form.elements.action.value === "exclude");
 

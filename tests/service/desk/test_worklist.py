@@ -148,6 +148,7 @@ def test_what_was_reviewed_is_counted_and_leaves_the_list(site: DeskSite) -> Non
 
     assert (found.total, found.reviewed, found.found, found.by_reason["few"]) == (21, 2, 19, 2)
     assert ids(found)[:2] == ["rye", "hour"]
+    assert work(site, show="all").by_reason["few"] == work(site, category="Time").by_reason["few"] == 2
     assert ids(work(site, show="reviewed")) == ["river", "loaf"]
     assert ids(work(site, show="all")) == list(WORTH)
     tree = page_of(site.get("/desk?show=reviewed"))

@@ -24,24 +24,22 @@ def consequences(standing: Standing, decision: Decision) -> tuple[str, ...]:
     if standing.stopped and decision.action in ("state", "approve", "boost", "bury"):
         said.append(f"readers do not see it while the kill switch is on ({_told(standing.stopped)})")
     if decision.action == "stop":
-        said.append("no page shows anything of the model, whatever its state, until this is undone")
+        said.append("pages show what editors have listed and pinned, and nothing of the model, until this is undone")
     return tuple(said)
 
 
 def _turned(standing: Standing, decision: Decision) -> Iterator[str]:
     """What an undo, or a new id, ends and what it brings back."""
-    now, then = standing.everything(), standing.after(decision).everything()
+    now, then = ({other.id: other for other in held.everything()} for held in (standing, standing.after(decision)))
     undone = standing.log.decisions.get(decision.undoes or 0)
-    if undone and undone.slot and now == then:
-        for other in now:
+    if undone and undone.slot and now.keys() == then.keys():
+        for other in now.values():
             if other.slot == undone.slot:
                 yield f"it changes nothing while another decision counts: {_told(other)}"
-    for other in now:
-        if other not in then:
-            yield f"no longer in force: {_told(other)}"
-    for other in then:
-        if other not in now:
-            yield f"in force again: {_told(other)}"
+    for ident in sorted(now.keys() - then.keys()):
+        yield f"no longer in force: {_told(now[ident])}"
+    for ident in sorted(then.keys() - now.keys()):
+        yield f"in force again: {_told(then[ident])}"
 
 
 def _against(standing: Standing, decision: Decision) -> Iterator[str]:

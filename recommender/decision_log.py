@@ -85,6 +85,7 @@ class DecisionLog:
     def __init__(self, home: Path) -> None:
         self._path = home / LOG_FILE
         self._engine: sa.Engine | None = None
+        self._opened: tuple[int, int] | None = None
 
     def append(self, entries: Sequence[Decision], undoing: Mapping[str, str] | None = None) -> list[Decision]:
         """Write entries, all or none, and return them with their ids once they are on the disk.
@@ -164,10 +165,13 @@ class DecisionLog:
             yield db
 
     def _open(self) -> sa.Engine:
+        """The engine, a new one when another file has taken the log's place: a copy that was put back."""
+        if self._engine is not None and _inode(self._path) != self._opened:
+            self.close()
         if self._engine is None:
             engine = _engine(self._path)
             _upgrade(engine, self._path)
-            self._engine = engine
+            self._engine, self._opened = engine, _inode(self._path)
         return self._engine
 
     @contextmanager
@@ -203,7 +207,7 @@ class LogWatch:
 
     def is_replaced(self) -> bool:
         """Whether another file has taken the log's place, or none."""
-        return self._db is not None and self._inode() != self._opened
+        return self._db is not None and _inode(self._path) != self._opened
 
     def close(self) -> None:
         """Close the file."""
@@ -212,7 +216,7 @@ class LogWatch:
             self._db = None
 
     def _connect(self) -> bool:
-        inode = self._inode()
+        inode = _inode(self._path)
         if inode is None:
             return False
         try:
@@ -222,12 +226,14 @@ class LogWatch:
         self._opened = inode
         return True
 
-    def _inode(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path)  # noqa: PTH116 (a quarter of the time)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+
+def _inode(path: str | Path) -> tuple[int, int] | None:
+    """Which file stands there; None when none does."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (a quarter of the time)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _undoing(entry: Decision, undone: Decision | None) -> Decision:

@@ -9,7 +9,7 @@ Order of authority: exclude > pin > curated (while the page's state says so) > m
     boost, bury     up or down in the model's order, on this page; without a source on every one
     state           whose list the page shows, see State
     review          an editor has seen the page through
-    stop            the kill switch: every page shows what its editors listed, nothing of the model
+    stop            the kill switch: every page shows what its editors listed and pinned, nothing of the model
     follow          the essay `source` has a new id, `target`: what was decided about it goes on
     undo            takes an earlier decision back, also an undo
 """

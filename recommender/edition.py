@@ -338,6 +338,17 @@ def build_lock(home: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _turning(home: Path) -> Iterator[None]:
+    """Holds the home while another edition becomes the current one, or old ones go; whoever comes meanwhile waits."""
+    if not home.is_dir():
+        yield
+        return
+    with (home / "publish.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def new_folder(home: Path) -> Path:
     """An empty hidden folder in which an edition is written; call under build_lock."""
     folder = home / "editions" / f".new-{os.getpid()}"
@@ -389,11 +400,12 @@ def publish(
     except BaseException:
         _remove(final)
         raise
-    if held:
-        flush(home / "editions")
-    else:
-        make_current(home, ident)
-    _prune(home, ident, keep)
+    with _turning(home):
+        if held:
+            flush(home / "editions")
+        else:
+            make_current(home, ident)
+        _prune(home, ident, keep)
     return ident
 
 
@@ -433,10 +445,13 @@ def newest_intact(home: Path, before: str) -> Edition | None:
     return None
 
 
-def list_editions(home: Path) -> list[EditionSummary]:
-    """Every edition of the home, newest first, damaged ones and those held back with the reason."""
+def list_editions(home: Path, quickly: bool = False) -> list[EditionSummary]:
+    """Every edition of the home, newest first, damaged ones and those held back with the reason.
+
+    quickly: of their files only the sizes are compared.
+    """
     current = _current_or(home, "")
-    return [_summary(home, folder, folder.name == current) for folder in reversed(_folders(home))]
+    return [_summary(home, folder, folder.name == current, quickly) for folder in reversed(_folders(home))]
 
 
 def roll_back(home: Path, ident: str | None = None, prepare: Prepare | None = None) -> str:
@@ -445,20 +460,21 @@ def roll_back(home: Path, ident: str | None = None, prepare: Prepare | None = No
     prepare: called with the edition before it becomes the current one.
     Raises EditionError for one that is damaged or held back.
     """
-    if ident is None:
-        current = _current_or(home, "~")  # after every id
-        older = [entry for entry in list_editions(home) if entry.id < current and not (entry.broken or entry.held)]
-        if not older:
-            raise EditionError(f"there is no earlier intact edition in {home}: run `related build`")
-        ident = older[0].id
-    edition = _open_whole(home, ident)
-    held = publish_gate.find_held(home, ident)
-    if held:
-        raise EditionError(held.sentence)
-    if prepare:
-        prepare(edition)
-    make_current(home, ident)
-    return ident
+    with _turning(home):
+        if ident is None:
+            current = _current_or(home, "~")  # after every id
+            older = [entry for entry in list_editions(home) if entry.id < current and not (entry.broken or entry.held)]
+            if not older:
+                raise EditionError(f"there is no earlier intact edition in {home}: run `related build`")
+            ident = older[0].id
+        edition = _open_whole(home, ident)
+        held = publish_gate.find_held(home, ident)
+        if held:
+            raise EditionError(held.sentence)
+        if prepare:
+            prepare(edition)
+        make_current(home, ident)
+        return ident
 
 
 def sign_off(home: Path, ident: str | None, by: str, prepare: Prepare | None = None) -> str:
@@ -467,18 +483,21 @@ def sign_off(home: Path, ident: str | None, by: str, prepare: Prepare | None = N
     by: who answers for it; the marker keeps the name. prepare: called with the edition before it becomes current.
     Raises EditionError for one that is damaged or was never held back.
     """
-    ident = ident or _newest_held(home)
-    edition = _open_whole(home, ident)
-    marker = publish_gate.read_marker(home, ident)
-    if marker is None:
-        raise EditionError(f"edition {ident} is not held back: make it current with `related rollback {ident}`")
-    if marker.signed_by is not None and _current_or(home, "") == ident:
+    with _turning(home):
+        ident = ident or _newest_held(home)
+        edition = _open_whole(home, ident)
+        marker = publish_gate.read_marker(home, ident)
+        if marker is None:
+            raise EditionError(f"edition {ident} is not held back: make it current with `related rollback {ident}`")
+        if marker.signed_by is not None and _current_or(home, "") == ident:
+            return ident
+        if prepare:
+            prepare(edition)
+        publish_gate.sign(
+            home, marker, by, datetime.now(UTC)
+        )  # first: what is current was signed off, whatever happens
+        make_current(home, ident)
         return ident
-    if prepare:
-        prepare(edition)
-    publish_gate.sign(home, marker, by, datetime.now(UTC))  # first: what is current was signed off, whatever happens
-    make_current(home, ident)
-    return ident
 
 
 def _newest_held(home: Path) -> str:
@@ -509,11 +528,11 @@ def _current_or(home: Path, otherwise: str) -> str:
         return otherwise
 
 
-def _summary(home: Path, folder: Path, current: bool) -> EditionSummary:
+def _summary(home: Path, folder: Path, current: bool, quickly: bool) -> EditionSummary:
     marker = publish_gate.find_held(home, folder.name)
     held = marker.sentence if marker else None
     try:
-        manifest = check_edition(folder)
+        manifest = check_edition(folder, quickly=quickly)
     except EditionError as error:
         return EditionSummary(folder.name, "", 0, current, str(error), held)
     return EditionSummary(folder.name, manifest["built_at"], manifest["counts"]["essays"], current, None, held)

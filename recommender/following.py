@@ -55,7 +55,7 @@ def hear_editors(home: Path, catalogue: Catalogue, last: Edition | None, *, now:
             source=old,
             target=new,
         )
-        for old, new in find_moved(Standing(log, now, site).vanished(), site.has, last, catalogue).items()
+        for old, new in find_moved(Standing(log, now, site).vanished, site.has, last, catalogue).items()
     ]
     written = decisions.append(follows) if follows else []
     decisions.close()

@@ -5,9 +5,10 @@ or expires, the one before it counts again. Decisions of different kinds stand s
 before which: an exclusion does not wipe a pin out, it outranks it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Protocol
 
 from recommender.decisions import NOTHING, Decision, PageDecisions, Pin, Scope, Slot
@@ -57,6 +58,8 @@ class Log:
 
     def is_undone(self, ident: int) -> bool:
         """Whether an undo of it holds. Not by recursion: undos of undos may go on and on."""
+        if ident not in self.undone_by:
+            return False
         reached, undone = [ident], set[int]()
         for found in reached:
             reached += self.undone_by.get(found, ())
@@ -82,7 +85,7 @@ class Standing:
         self.now = now
         self._pages = pages
         self._aliases = _aliases(log, now, pages)
-        self._slots = _in_force(log, now, self.alias)
+        self._slots = _in_force(log, now, self._aliases)
         self._by_page: dict[str, list[Slot]] = {}
         self._everywhere: list[Slot] = []
         for slot in self._slots:
@@ -130,10 +133,6 @@ class Standing:
         found = [self._slots[slot] for slot in slots if slot.target == target]
         return sorted(found, key=lambda decision: -decision.id)
 
-    def on_page(self, page: str) -> list[Decision]:
-        """All that holds for a page, in the order decided; what is decided everywhere is not among it."""
-        return sorted((self._slots[slot] for slot in self._by_page.get(page, ())), key=lambda decision: decision.id)
-
     def entries(self) -> Iterable[tuple[Slot, Decision]]:
         """All that holds, by slot, ids as this edition knows them."""
         return self._slots.items()
@@ -154,14 +153,13 @@ class Standing:
         """What would hold if this were decided now."""
         return Standing(self.log.with_([replace(decision, id=self.log.last + 1)]), self.now, self._pages)
 
-    def vanished(self) -> list[Decision]:
+    @cached_property
+    def vanished(self) -> tuple[Decision, ...]:
         """What holds about an essay or blurb that this edition does not have, in the order decided."""
-        gone = [
-            decision
-            for slot, decision in self._slots.items()
-            if any(ident is not None and not self._pages.has(ident) for ident in (slot.source, slot.target))
-        ]
-        return sorted(gone, key=lambda decision: decision.id)
+        named = {ident for slot in self._slots for ident in slot[1:] if ident is not None}
+        gone = {ident for ident in named if not self._pages.has(ident)}
+        found = [decision for slot, decision in self._slots.items() if gone.intersection(slot[1:])]
+        return tuple(sorted(found, key=lambda decision: decision.id))
 
     def _gather(self, page: str) -> PageDecisions:
         own = [(slot, self._slots[slot]) for slot in self._by_page.get(page, ())]
@@ -176,20 +174,25 @@ class Standing:
         excluded: dict[str, Scope] = {
             _target(slot): "everywhere" if slot.source is None else "here" for slot, _ in both if slot.kind == "exclude"
         }
-        pins = [(decision.position or 1, -decision.id, _target(slot)) for slot, decision in own if slot.kind == "pin"]
         approved = frozenset(_target(slot) for slot, _ in own if slot.kind == "approve")
         weights = {_target(slot): decision.logits for slot, decision in both if slot.kind == "weight"}
+        pins = sorted((entry for entry in own if entry[0].kind == "pin"), key=_order_of_pins)
         heard = [*both, *([(_STOP, self._stop)] if self._stop else [])]
-        marks = sorted(_mark(slot, decision) for slot, decision in heard if slot.kind != "review")
+        marks = sorted(_mark(slot, decision) for slot, decision in heard if slot.kind not in ("review", "pin"))
         return PageDecisions(
             state=state,
             stopped=self._stop is not None,
             excluded=excluded,
-            pins=tuple(Pin(target, position) for position, _, target in sorted(pins)),
+            pins=tuple(Pin(_target(slot), decision.position or 1) for slot, decision in pins),
             approved=approved,
             weights=weights,
-            mark=",".join(marks),
+            mark=",".join([*marks, *(_mark(slot, decision) for slot, decision in pins)]),
         )
+
+
+def _order_of_pins(entry: tuple[Slot, Decision]) -> tuple[int, int]:
+    """By position, of one position the latest decided first."""
+    return entry[1].position or 1, -entry[1].id
 
 
 _STOP = Slot("stop", None, None)
@@ -204,20 +207,22 @@ def _target(slot: Slot) -> str:
     return slot.target or ""
 
 
-def _in_force(log: Log, now: datetime, alias: Callable[[str], str]) -> dict[Slot, Decision]:
+def _in_force(log: Log, now: datetime, aliases: Mapping[str, str]) -> dict[Slot, Decision]:
     """Slot, ids as the edition knows them -> the latest decision that holds."""
     found: dict[Slot, Decision] = {}
     for slot, ids in log.slots.items():
         latest = next((i for i in reversed(ids) if log.holds(i, now)), None)
         if latest is None:
             continue
-        known = slot._replace(
-            source=None if slot.source is None else alias(slot.source),
-            target=None if slot.target is None else alias(slot.target),
-        )
+        known = _renamed(slot, aliases) if aliases else slot
         if known not in found or found[known].id < latest:
             found[known] = log.decisions[latest]
     return found
+
+
+def _renamed(slot: Slot, aliases: Mapping[str, str]) -> Slot:
+    source, target = (None if ident is None else aliases.get(ident, ident) for ident in slot[1:])
+    return Slot(slot.kind, source, target)
 
 
 def _aliases(log: Log, now: datetime, pages: Pages) -> dict[str, str]:

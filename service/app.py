@@ -107,6 +107,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             running.callback(state.log.close)
         running.push_async_callback(run_in_threadpool, state.drafts.close)
         running.push_async_callback(state.desk.close)
+        running.callback(state.live.decisions.close)
         await running.enter_async_context(sharing(state.tally))
         yield
 

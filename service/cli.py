@@ -437,15 +437,19 @@ def decisions(
 ) -> None:
     """Print all that editors have decided, the oldest first, or take in what another home has printed."""
     from recommender.decision_log import DecisionLog
-    from service.decision_files import read_export, write_csv, write_jsonl
+    from service.decision_files import read_export, read_text, write_csv, write_jsonl
 
     log = DecisionLog(home)
     if put_in is None:
         entries = log.since()
+        if not entries:
+            print(f"nobody has decided anything in {home} yet", file=sys.stderr)
         sys.stdout.writelines(write_csv(entries) if form is DecisionsFormat.csv else write_jsonl(entries))
         return
+    if not put_in.is_file():
+        raise RelatedArticlesError(f"there is no file {put_in}: `related decisions > FILE` makes one")
     before = len(log.since())
-    log.append(*read_export(put_in.read_bytes().decode("utf-8-sig", "replace")))
+    log.append(*read_export(read_text(put_in.read_bytes())))
     print(f"{len(log.since()) - before} decisions taken in from {put_in}", file=sys.stderr)
 
 

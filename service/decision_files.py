@@ -40,6 +40,14 @@ def write_csv(decisions: Sequence[Decision]) -> Iterator[str]:
         yield out.getvalue()
 
 
+def read_text(sent: bytes) -> str:
+    """The text of a file. Raises DecisionRefused for one that is not UTF-8: a log keeps for good what it takes in."""
+    try:
+        return sent.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DecisionRefused(f"the file is not UTF-8, from byte {error.start:,} on: save it as UTF-8") from None
+
+
 def read_export(text: str) -> tuple[list[Decision], dict[str, str]]:
     """The decisions of an export, CSV or JSON lines, in the order written, and of the undos among them: key -> the key
     of what is undone. Raises DecisionRefused, naming the line and what is wrong with it."""

@@ -32,13 +32,14 @@ def healthz(request: Request) -> Response:
     responses={503: {"model": Health, "description": "There is no edition to answer from, or the process is ending"}},
 )
 def readyz(request: Request) -> Response:
-    """200 when there is an edition, however old. 503 without one, and when the process is ending: it answers what it
-    has, and should be sent nothing more."""
+    """200 when there is an edition, however old. 503 without one, or while the editors' decisions cannot be read, and
+    when the process is ending: it answers what it has, and should be sent nothing more."""
     health = _health(request)
     if getattr(request.app.state, "draining", False):
         health = health.model_copy(update={"reasons": [*health.reasons, "this process is ending"]})
         return _answer(health, HTTPStatus.SERVICE_UNAVAILABLE)
-    return _answer(health, HTTPStatus.SERVICE_UNAVAILABLE if health.edition is None else HTTPStatus.OK)
+    can_answer = health.edition is not None and request.app.state.live.decisions.are_known
+    return _answer(health, HTTPStatus.OK if can_answer else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _health(request: Request) -> Health:

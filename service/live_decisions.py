@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from recommender.decision_log import DecisionLog
 
 _UNREAD = object()
+TRY_AGAIN = timedelta(seconds=10)
+"""A log that cannot be read is read again this often, though nobody has written."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +40,7 @@ class LiveDecisions:
         self._is_another = False
         self._standing: Standing | None = None
         self._edition: Edition | None = None
+        self._tried = BEGINNING
         self.fault: str | None = None
 
     def standing(self, edition: Edition) -> Standing:
@@ -55,21 +58,39 @@ class LiveDecisions:
             self._standing = Standing(self._log, self._now(), edition)
             return self._standing
 
+    @property
+    def are_known(self) -> bool:
+        """Whether it is known what holds: false only where a log could not be read from the start."""
+        return self._standing is not None or self.fault is None
+
     def follow(self) -> None:
         """Look whether the log was replaced by another file, as when a copy is put back, and whether one that could not
         be read can be read by now; now and then is enough."""
         with self._lock:
-            if self._watch is not None and (self._watch.is_replaced() or self.fault):
+            if self._watch is not None and (self._watch.is_replaced() or self._may_try_again()):
                 self._watch.close()
                 if self._reader is not None:
                     self._reader.close()
                 self._is_another, self._seen = True, _UNREAD
+
+    def close(self) -> None:
+        """Close what is open; the last of all processes to do so has the whole log in one file."""
+        with self._lock:
+            if self._watch is not None:
+                self._watch.close()
+            if self._reader is not None:
+                self._reader.close()
+
+    def _may_try_again(self) -> bool:
+        """Whether what could not be read should be tried again."""
+        return bool(self.fault) and self._now() - self._tried >= TRY_AGAIN
 
     def _has_expired(self, standing: Standing) -> bool:
         return standing.next_change is not None and self._now() >= standing.next_change
 
     def _read_on(self) -> None:
         known = Log() if self._is_another else self._log
+        self._tried = self._now()
         try:
             if self._watch is not None and not os.path.exists(self._path):  # noqa: PTH110
                 raise DecisionLogError(f"the log of decisions {self._home / LOG_FILE} is gone: put a copy of it back")
@@ -94,7 +115,11 @@ class LiveDecisions:
 
 def standing_of(home: Path, edition: Edition, now: datetime) -> Standing:
     """What the log of a home says now, read once. Raises DecisionLogError."""
-    return LiveDecisions(home, lambda: now).standing(edition)
+    decisions = LiveDecisions(home, lambda: now)
+    try:
+        return decisions.standing(edition)
+    finally:
+        decisions.close()
 
 
 def undecided(edition: Edition) -> Standing:

@@ -120,7 +120,7 @@ async def _expected(request: Request, error: Exception) -> Response:
     return _tell(
         request,
         answer.status,
-        answer.detail or str(error),
+        str(error) if _is_for_desk(request) else answer.detail or str(error),
         kind=f"tag:related-articles,2026:{answer.kind}",
         title=answer.title,
         headers=answer.headers,
@@ -155,9 +155,14 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return _tell(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why")
 
 
+def _is_for_desk(request: Request) -> bool:
+    """Whether an editor asks, who may know what is wrong; the website is told no more than it needs."""
+    return request.url.path.startswith("/desk")
+
+
 def _tell(request: Request, status: int, detail: str, **more: Any) -> Response:
     """A page of the desk for whoever reads the desk, else a problem document."""
-    if request.url.path.startswith("/desk") and "text/html" in request.headers.get("accept", ""):
+    if _is_for_desk(request) and "text/html" in request.headers.get("accept", ""):
         from service.desk.rendering import render
 
         title = more.get("title") or HTTPStatus(status).phrase

@@ -97,6 +97,12 @@ def require(role: Role) -> Callable[[Request], Awaitable[Person]]:
     return person_of_role
 
 
+Viewer = Annotated[Person, Depends(current_person)]
+Editor = Annotated[Person, Depends(require(Role.EDITOR))]
+Admin = Annotated[Person, Depends(require(Role.ADMIN))]
+"""A parameter of a route: who asks, of this role at least."""
+
+
 def _identify(request: Request) -> Person:
     settings = _settings(request)
     if not (settings.editors or settings.desk_user_header):

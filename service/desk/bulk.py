@@ -16,9 +16,9 @@ from recommender.decisions import STATES, Decision, State
 from recommender.ranking import Item, Recommendation, list_limit, rules_in
 from recommender.standing import Standing
 from service.answers import Answers
-from service.desk.decide import Editor, Fields, Form, answer, wants_json
+from service.desk.access import Editor, Viewer
+from service.desk.decide import Fields, Form, answer, wants_json
 from service.desk.desk import Desk, described, desk_of, new_key, render_page
-from service.desk.page import Viewer
 from service.desk.people import Person
 from service.desk.words import page_address
 from service.problems import problem
@@ -26,7 +26,7 @@ from service.problems import problem
 router = APIRouter(include_in_schema=False)
 
 SHOWN = 50
-MOST = 200_000
+MOST = 50_000
 """So many decisions may be made at once: what a log, held in memory, can bear a few times."""
 
 
@@ -47,7 +47,7 @@ class Change:
 
     essay: Item
     address: str
-    approved: tuple[str, ...]
+    approved: tuple[Item, ...]
     moves: bool
     entering: tuple[Item, ...]
     leaving: tuple[Item, ...]
@@ -166,7 +166,7 @@ def _change(before: Answers, after: Answers, ident: str, made: Sequence[Decision
     return Change(
         essay=essay,
         address=page_address(ident),
-        approved=tuple(d.target or "" for d in made if d.action == "approve"),
+        approved=tuple(before.edition.items[d.target] for d in made if d.action == "approve" and d.target),
         moves=any(d.action == "state" for d in made),
         entering=tuple(new[target] for target in new if target not in old),
         leaving=tuple(old[target] for target in old if target not in new),

@@ -13,16 +13,14 @@ from corpus.errors import DecisionRefused
 from recommender.decisions import ACTIONS, Decision, State, check, say
 from recommender.standing import Log
 from service.decision_files import as_json
-from service.desk.access import local_path, require
+from service.desk.access import Editor, local_path
 from service.desk.desk import described, desk_of, new_key, told_before, undo_of
-from service.desk.people import Person, Role
+from service.desk.people import Person
 from service.desk.rendering import PAGE_HEADERS
 
 router = APIRouter(include_in_schema=False)
 
 Form = dict[str, str]
-Editor = Annotated[Person, Depends(require(Role.EDITOR))]
-
 _MADE_BY_PEOPLE = frozenset(ACTIONS) - {"undo", "follow"}
 _TOO_LONG = 18
 

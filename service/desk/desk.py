@@ -1,9 +1,10 @@
 """What every page of the desk works with: the answers served now, the log, and what the build knows of every page."""
 
 import re
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 from fastapi import Request
 from starlette.responses import Response
 
-from corpus.errors import DecisionRefused
+from corpus.errors import DecisionRefused, EditionError
 from recommender.consequences import consequences
 from recommender.decisions import Decision
 from recommender.edition import Edition
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from service.desk.explaining import ExplainDesk
 
 
+JUST = timedelta(minutes=15)
+"""So long after a decision a page may tell that it was made, and offer to undo it."""
 WEAK = 0.5
 """Weak is what has less than this share of the site's median strength."""
 
@@ -85,7 +88,12 @@ class Site:
     """
 
     def __init__(self, edition: Edition) -> None:
-        self.rows = rows = tuple(edition.overview.rows())
+        try:
+            self.rows = rows = tuple(edition.overview.rows())
+        except sqlite3.Error as error:
+            raise EditionError(
+                f"edition {edition.id} cannot be read any more ({error}): load the page again"
+            ) from error
         self.by_id = {row.id: row for row in rows}
         self.categories = sorted({row.category for row in rows if row.category})
         self.weak = WEAK * median(row.strength for row in rows) if rows else 0.0
@@ -153,11 +161,27 @@ def told_before(decision: Decision, answers: Answers) -> tuple[str, ...]:
     """What a decision in the log did to others when it was made."""
     log = answers.standing.log
     earlier = (entry for entry in log.decisions.values() if entry.id < decision.id)
-    return consequences(Standing(Log().with_(earlier), decision.at, answers.edition), decision)
+    said = consequences(Standing(Log().with_(earlier), decision.at, answers.edition), decision)
+    return said if any(sentence.startswith(_UNSEEN) for sentence in said) else (*said, *_unseen(decision, answers))
+
+
+_UNSEEN = "readers do not see it"
+
+
+def _unseen(decision: Decision, answers: Answers) -> Iterator[str]:
+    """What was approved or pinned may be further down than a page's list is long."""
+    standing, source, target = answers.standing, decision.source, decision.target
+    if decision.action not in ("approve", "pin") or not standing.log.holds(decision.id, standing.now):
+        return
+    if source is None or target is None or not (answers.edition.has(source) and answers.edition.has(target)):
+        return
+    shown = answers.places(answers.edition.find(source), answers.site)
+    if target not in {place.target for place, _ in shown}:
+        yield f"{_UNSEEN} now, {answers.why_not(source, target, answers.site)}"
 
 
 def render_page(request: Request, template: str, answers: Answers, status: int = 200, **context: Any) -> Response:
-    """A page of the desk, with what stands on each of them. `done` in the query: the decisions just made."""
+    """A page of the desk, with what stands on each of them. `done` in the query: what this person has just decided."""
     done = _just_done(request, answers)
     path = request.scope.get("raw_path", b"").decode("latin-1")  # as it was sent: an id may hold any character
     common = {
@@ -176,8 +200,10 @@ def _just_done(request: Request, answers: Answers) -> list[Decision]:
     first, _, last = request.query_params.get("done", "").partition("-")
     if not re.fullmatch(_NUMBER, first) or (last and not re.fullmatch(_NUMBER, last)):
         return []
-    decisions = answers.standing.log.decisions
-    return [decisions[i] for i in range(int(first), min(int(last or first), len(decisions)) + 1) if i in decisions]
+    decisions, now = answers.standing.log.decisions, desk_of(request).now()
+    named = [decisions[i] for i in range(int(first), min(int(last or first), len(decisions)) + 1) if i in decisions]
+    is_own = all(decision.editor == request.state.person.name and now - decision.at < JUST for decision in named)
+    return named if is_own else []  # a link that somebody made up offers no undo
 
 
 _NUMBER = "[0-9]{1,12}"

@@ -5,25 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from corpus.errors import DecisionRefused, EditionError
+from corpus.errors import DecisionLogError, DecisionRefused, EditionError
 from recommender.edition import list_editions, open_edition, roll_back, sign_off
 from recommender.edition_diff import EditionDiff, compare_editions
 from recommender.ranking import Rules
 from service.changes import make_ready
-from service.desk.access import require
+from service.desk.access import Admin, Viewer
 from service.desk.decide import Fields, go_to
 from service.desk.desk import desk_of, render_page
-from service.desk.page import Viewer
-from service.desk.people import Person, Role
 
 router = APIRouter(include_in_schema=False)
 
-Admin = Annotated[Person, Depends(require(Role.ADMIN))]
 _KEPT = 4
 
 
@@ -57,7 +53,7 @@ def show_editions(request: Request, person: Viewer, before: str = "", after: str
     """All editions; with two of them, how they differ."""
     desk = desk_of(request)
     answers = desk.answers()
-    listed = list_editions(desk.settings.home)
+    listed = list_editions(desk.settings.home, quickly=True)
     diff, fault, titles = None, "", dict[str, str]()
     if before and after:
         try:
@@ -103,6 +99,8 @@ def _told() -> Iterator[None]:
         yield
     except EditionError as error:
         raise DecisionRefused(str(error)) from error
+    except OSError as error:
+        raise DecisionLogError(f"the home cannot be written, so nothing changed: {error.strerror or error}") from error
 
 
 def _titles(request: Request, diff: EditionDiff) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from service.desk.access import Viewer
 from service.desk.desk import desk_of, render_page
-from service.desk.page import Viewer
 
 router = APIRouter(include_in_schema=False)
 

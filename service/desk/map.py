@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from corpus.errors import UnknownEssay
 from service.answers import Answers
+from service.desk.access import Viewer
 from service.desk.desk import Site, desk_of, render_page
-from service.desk.page import Viewer
 from service.desk.rendering import PAGE_HEADERS
 from service.desk.words import page_address
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -14,16 +14,14 @@ from recommender.decisions import STATES, Decision, Slot, State, say
 from recommender.overview import PageFacts
 from recommender.ranking import Item, Ranking, Recommendation, Rules, list_limit, rules_in
 from service.answers import Answers
-from service.desk.access import current_person
+from service.desk.access import Viewer
 from service.desk.decide import wants_json
 from service.desk.desk import Desk, desk_of, render_page
-from service.desk.people import Person
 from service.desk.words import page_address, score_words
 from service.fragment import render_fragment
 
 router = APIRouter(include_in_schema=False)
 
-Viewer = Annotated[Person, Depends(current_person)]
 Fate = Literal["kept", "new", "lost", ""]
 FOUND = 20
 NEXT = 10
@@ -56,6 +54,7 @@ class PageView:
 
     state: whose list readers see; chosen: the same but for the kill switch. limit: how many entries they see.
     suggestions: the model's list under the decisions; below: what comes next. excluded: what may not stand here.
+    vanished: what is decided here about essays that are gone. has_learned: whether scores are the site's own.
     """
 
     essay: Item
@@ -70,6 +69,8 @@ class PageView:
     excluded: tuple[Row, ...]
     twins: tuple[PageFacts, ...]
     reviewed: Decision | None
+    vanished: tuple[Decision, ...]
+    has_learned: bool
     history: tuple["Entry", ...]
 
     @property
@@ -196,6 +197,8 @@ class _PageReader:
             excluded=self._excluded(),
             twins=tuple(self.site.twins(facts)) if facts else (),
             reviewed=self.standing.in_force(Slot("review", ident, None)),
+            vanished=tuple(d for d in self.standing.vanished if self.standing.alias(d.source or "") == ident),
+            has_learned=bool((self.edition.manifest.get("lesson") or {}).get("used")),
             history=self._history(),
         )
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from recommender.decisions import STATES, Decision, State
 from recommender.overview import PageFacts
 from recommender.ranking import list_limit
 from service.answers import Answers
+from service.desk.access import Viewer
+from service.desk.decide import go_to
 from service.desk.desk import Site, desk_of, render_page
-from service.desk.page import Viewer
-from service.desk.rendering import PAGE_HEADERS
 from service.desk.words import page_address
 
 router = APIRouter(include_in_schema=False)
@@ -135,7 +135,7 @@ def show_worklist(
 
 
 @router.get("/desk/next")
-def go_to_next(request: Request, person: Viewer, after: str = "") -> Response:
+def go_to_next(request: Request, person: Viewer, after: str = "", done: str = "") -> Response:
     """On to the next open page by worth, seen from the one that was just looked at; after the last comes the first."""
     desk = desk_of(request)
     answers = desk.answers()
@@ -143,7 +143,7 @@ def go_to_next(request: Request, person: Viewer, after: str = "") -> Response:
     place = next((n for n, row in enumerate(everything, start=1) if row.page.id == after), 0)
     further = (*everything[place:], *everything[: max(place - 1, 0)])
     found = next((row.address for row in further if row.reviewed is None), "/desk")
-    return RedirectResponse(found, 303, PAGE_HEADERS)
+    return go_to(found, done)
 
 
 def gather(site: Site, answers: Answers, asked: Filters, first: int = A_PAGE) -> Worklist:
@@ -172,7 +172,7 @@ class _Reader:
     def __init__(self, site: Site, answers: Answers) -> None:
         self.answers, self.standing = answers, answers.standing
         self.weak = site.weak
-        self.vanished = self.standing.vanished()
+        self.vanished = self.standing.vanished
         alias = self.standing.alias
         self.about_vanished = {alias(d.source) for d in self.vanished if d.source is not None}
         self.reviews = {slot.source: decision for slot, decision in self.standing.of_kind("review")}
@@ -182,7 +182,7 @@ class _Reader:
         extra = {"vanished": page.id in self.about_vanished, "weak": page.strength < self.weak}
         reasons = tuple(reason for reason in REASONS if extra.get(reason.name) or reason.holds(page))
         worth = page.worth + VANISHED_WORTH * extra["vanished"]
-        state = self.answers.state(page.id)
+        state = self.standing.of(page.id).state or self.answers.default
         return Wanted(page, worth, reasons, state, self.reviews.get(page.id), page_address(page.id))
 
     def sought(self, text: str) -> frozenset[str] | None:

@@ -394,7 +394,11 @@ BY = "by Ann on 2026-03-02"
             decide("state", "p", state="model"),
             [f"readers do not see it while the kill switch is on (the kill switch {BY})"],
         ),
-        ([], decide("stop"), ["no page shows anything of the model, whatever its state, until this is undone"]),
+        (
+            [],
+            decide("stop"),
+            ["pages show what editors have listed and pinned, and nothing of the model, until this is undone"],
+        ),
         (
             [decide("pin", "p", "a", position=1), decide("pin", "p", "a", position=2)],
             undo(2),

@@ -177,7 +177,7 @@ def test_no_half_written_folder_stays_behind(home: Path) -> None:
     make(home)
 
     assert not [name for name in folders(home) if name.startswith(".")]
-    assert sorted(path.name for path in home.iterdir()) == ["build.lock", "current", "editions"]
+    assert sorted(path.name for path in home.iterdir()) == [*("build.lock", "current", "editions", "publish.lock")]
 
 
 # --- Keeping ------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_a_decision_follows_a_target_that_has_a_new_id_at_its_old_address(home: 
     edition = publish(home, changed("quern", id="hand-mill", title="The hand mill", standfirst="All new."))
 
     assert standing(home, edition).of("loom").excluded == {"hand-mill": "here"}
-    assert standing(home, edition).vanished() == []
+    assert standing(home, edition).vanished == ()
 
 
 def test_a_decision_follows_a_page_that_has_a_new_id_and_a_new_address_but_its_old_texts(home: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_decision_whose_target_cannot_be_told_is_not_guessed_at_but_told(
 
     edition = publish(home, essays)
 
-    assert standing(home, edition).vanished() == [made]
+    assert standing(home, edition).vanished == (made,)
     assert [entry.action for entry in DecisionLog(home).since()] == ["exclude"]
 
 
@@ -120,7 +120,7 @@ def test_an_essay_that_was_there_before_is_no_new_home_of_a_copy_that_is_gone(ho
 
     after = publish(home, ESSAYS.values())
 
-    assert standing(home, after).vanished() == [made]
+    assert standing(home, after).vanished == (made,)
 
 
 def test_a_blurb_is_followed_to_the_essay_that_arrived_for_it(home: Path) -> None:

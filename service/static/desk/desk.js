@@ -177,6 +177,7 @@
     const row = current();
     const form = formOf(row, action);
     if (form) form.requestSubmit();
+    else if (document.body.dataset.role === "viewer") ask("You are a viewer here: editors decide.");
     else if (row?.matches(".row")) ask(`This row cannot be ${{ approve: "approved", boost: "boosted", bury: "buried", pin: "pinned" }[action] ?? "excluded"} here.`);
   }
 
@@ -213,7 +214,7 @@
     if (wanted >= 1 && wanted <= list.children.length) pinAt(row, wanted);
   }
 
-  const undo = () => sending.then(() => (find('.done form[action="/desk/undo"]') ?? find(".history li:not(.past) form"))?.requestSubmit());
+  const undo = () => sending.then(() => (find('.done form[action="/desk/undo"]') ?? find(".history li[data-own]:not(.past) form"))?.requestSubmit());
 
   function unfold(what) {
     const details = find(`details.${what}`, current() ?? document.createElement("i"));

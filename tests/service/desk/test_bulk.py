@@ -73,7 +73,7 @@ def test_the_preview_tells_counts_and_lists(site: DeskSite) -> None:
     assert re.search(r"\b8 suggestions approved and 4 states set, on 4 pages\.", shown)
     assert re.search(r"Readers of 1 pages? sees? another list\.", shown)
     oven = changes(site, Wish(0.5, "Food", "", "review"))["oven"]
-    assert oven.approved == ("rye", "salt", "sundial")
+    assert [item.id for item in oven.approved] == ["rye", "salt", "sundial"]
     assert (oven.entering, oven.leaving) == ((), ())
     rye = changes(site, Wish(0.5, "Food", "", "review"))["rye"]
     assert [item.id for item in rye.leaving] == ["hostile"]

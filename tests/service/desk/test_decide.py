@@ -432,7 +432,7 @@ def test_what_a_decision_does_to_others_is_told(site: DeskSite) -> None:
     ]
     stop = site.decide("stop")
     assert consequences_of(site, stop) == [
-        "no page shows anything of the model, whatever its state, until this is undone"
+        "pages show what editors have listed and pinned, and nothing of the model, until this is undone"
     ]
     site.clock.advance(days=1)
     assert consequences_of(site, pin) == [], "what was told then is told again"

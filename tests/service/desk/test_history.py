@@ -7,7 +7,7 @@ import pytest
 from httpx2 import Response
 
 from recommender.decisions import Decision
-from tests.service.desk.site import BROWSER, OWN, PROGRAM, DeskSite, forms, notice, page_of, refused, send, text_of
+from tests.service.desk.site import BROWSER, OWN, PROGRAM, DeskSite, forms, page_of, refused, send, text_of
 
 FORMULA = '=HYPERLINK("https://evil.example")'
 QUOTED = "'=1+1"

@@ -255,3 +255,25 @@ def test_two_editors_see_each_others_decisions_and_nothing_is_sent_twice(address
 
     assert target not in suggested(other)
     assert other.locator(".history li", has_text="anna: excluded here").count() == 1
+
+
+def test_the_key_for_undoing_takes_back_ones_own_decision_on_this_page_and_nobody_elses(
+    address: str, tab: Callable[..., Any]
+) -> None:
+    page = tab()
+    sign_in(page, address)
+    target = suggested(page)[0]
+    go_to_row(page, target)
+    page.keyboard.press("a")
+    told(page, "Approved")
+    page.goto(f"{address}/desk/articles/{target}")
+
+    page.keyboard.press("u")  # its history tells of the approval, which is another page's
+    page.keyboard.press("r")
+    told(page, "Reviewed")
+    page.keyboard.press("u")
+    told(page, "Undone")
+    page.goto(f"{address}/desk/decisions?show=holding")
+
+    kinds = page.locator(".log tbody tr td:nth-child(3)").all_inner_texts()
+    assert sorted(kinds) == ["approved", "undone"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -394,3 +395,25 @@ def test_an_edition_that_changes_as_much_as_the_limit_allows_is_published(
     held = build([write_site(site)], home, CountingEncoder(), BuildOptions(publish_overlap=0.76))
     assert held.to_json()["held"] == held.held is not None
     assert json.loads((home / "held" / f"{held.edition}.json").read_text())["overlap"] == 0.75
+
+
+# --- At once with others ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turn", ["roll back", "sign off"])
+def test_an_edition_that_is_being_turned_to_is_not_pruned_by_a_build(home: Path, turn: str) -> None:
+    older = make(home, 1, "older", judge=doubt if turn == "sign off" else None)
+    make(home, 2, "newer")
+    built = Event()
+
+    def prepare(edition: Edition) -> None:
+        Thread(target=lambda: (make(home, 3, "newest", keep=1), built.set())).start()
+        assert not built.wait(0.5), "the build waits with what it drops"
+
+    if turn == "sign off":
+        sign_off(home, older, "anna", prepare)
+    else:
+        roll_back(home, older, prepare)
+
+    assert built.wait(30)
+    assert open_current(home).manifest

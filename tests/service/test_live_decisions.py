@@ -443,3 +443,32 @@ def test_odd_ids_can_be_decided_about(site: Site) -> None:
 
     assert site.related("rye") == ["bread", "salt"]
     assert json.loads(site.get("2024/05/naïve café").content)["items"] != []
+
+
+def test_what_is_decided_after_a_copy_was_put_back_stands_in_the_copy(site: Site) -> None:
+    """The one who writes has the old file open, as the desk has."""
+    site.decide(decide("exclude", "bread", "rye"))
+    path = settle(site)
+    copy = path.read_bytes()
+    site.decide(decide("exclude", "bread", "salt"))
+    (site.home / "copy").write_bytes(copy)
+    for left in site.home.glob(f"{LOG_FILE}-*"):
+        left.unlink()
+    (site.home / "copy").replace(path)
+
+    site.decide(decide("exclude", "bread", "sundial"))
+    site.clock.advance(seconds=1)
+
+    assert [entry.target for entry in DecisionLog(site.home).since()] == ["rye", "sundial"]
+    assert site.related() == ["salt"]
+
+
+def test_a_service_that_never_could_read_the_log_is_not_ready(site: Site) -> None:
+    assert site.client.get("/readyz").status_code == 200
+    site.decide(decide("exclude", "bread", "rye"))
+    settle(site).write_bytes(NONSENSE)
+    site.start()
+
+    assert site.get().status_code == 503
+    assert site.client.get("/readyz").status_code == 503
+    assert site.client.get("/healthz").status_code == 200

@@ -455,3 +455,37 @@ def test_hostile_texts_are_shown_as_texts(site: DeskSite) -> None:
         assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert HOSTILE.split()[0] in notice(site.get("/desk?done=1"))
     assert HOSTILE in json.loads(site.get("/desk/search?q=title").text)["found"][0]["title"]
+
+
+# --- What is told afterwards --------------------------------------------------------------------------------------
+
+
+def test_what_is_pinned_below_the_end_of_the_list_is_told_to_be_unseen(site: DeskSite) -> None:
+    answer = site.post("/desk/decisions", action="pin", source="oven", target="river", position="9", next="/desk")
+
+    told = notice(site.get(answer.headers["location"]))
+
+    assert "readers do not see it now, at rank" in told
+    assert "below the list's end at 3" in told
+
+
+def test_what_was_decided_by_somebody_else_or_long_ago_is_not_offered_to_be_undone(site: DeskSite) -> None:
+    first = site.post("/desk/decisions", action="review", source="oven", next="/desk").headers["location"]
+    assert "Reviewed" in notice(site.get(first))
+
+    assert not page_of(site.get(first, role="admin")).xpath("//*[@class='done']")
+    site.clock.advance(minutes=16)
+    assert not page_of(site.get(first)).xpath("//*[@class='done']")
+
+
+def test_reviewed_is_told_on_the_next_page_and_undone_from_there(site: DeskSite) -> None:
+    answer = site.post("/desk/decisions", action="review", source="oven", next="/desk/next?after=oven")
+    onwards = site.client_of("editor").get(answer.headers["location"], headers=BROWSER).headers["location"]
+
+    told = site.get(onwards)
+
+    assert onwards.endswith("done=1")
+    assert "/desk/articles/oven" not in onwards
+    assert notice(told).startswith("Reviewed")
+    site.undo(1)
+    assert site.answers().standing.everything() == []

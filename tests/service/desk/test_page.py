@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.decisions import NOTHING
+from recommender.decision_log import DecisionLog
+from recommender.decisions import NOTHING, Decision
 from recommender.edition import EssayLists, open_current
 from recommender.job import BuildOptions, build
 from recommender.ranking import Rules, list_limit, rules_in
@@ -297,3 +298,24 @@ def test_every_page_of_the_examples_agrees_with_the_endpoint_and_the_overview(ex
             range(1, len(found.suggestions) + len(found.below) + 1)
         )
         assert row.curated == len(found.curated)
+
+
+def test_a_decision_about_what_is_gone_is_told_on_its_page(site: DeskSite) -> None:
+    gone = Decision(
+        action="pin",
+        editor="anna",
+        at=site.clock(),
+        key="gone",
+        source="oven",
+        target="no-more",
+        position=1,
+        target_title="The hand mill",
+    )
+    DecisionLog(site.home).append([gone])
+
+    page = page_of(site.get("/desk/articles/oven"))
+    (told,) = page.xpath("//section[@aria-label='Decided about what is gone']")
+
+    assert "Pinned at 1 by anna" in text_of(told)
+    assert "The hand mill" in text_of(told)
+    assert not page_of(site.get("/desk/articles/rye")).xpath("//section[@aria-label='Decided about what is gone']")

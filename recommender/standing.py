@@ -48,7 +48,7 @@ class Log:
             decisions[entry.id], last = entry, entry.id
             if entry.slot:
                 slots[entry.slot] = (*slots.get(entry.slot, ()), entry.id)
-            if entry.undoes is not None:
+            if entry.undoes is not None and entry.undoes < entry.id:  # a log has no other: see DecisionLog.append()
                 undone_by[entry.undoes] = (*undone_by.get(entry.undoes, ()), entry.id)
             if entry.expires is not None:
                 expiring.append(entry.id)
@@ -210,8 +210,10 @@ def _target(slot: Slot) -> str:
 def _in_force(log: Log, now: datetime, aliases: Mapping[str, str]) -> dict[Slot, Decision]:
     """Slot, ids as the edition knows them -> the latest decision that holds."""
     found: dict[Slot, Decision] = {}
+    ended = [ident for ident in (*log.undone_by, *log.expiring) if ident in log.decisions]
+    over = {ident for ident in ended if not log.holds(ident, now)}
     for slot, ids in log.slots.items():
-        latest = next((i for i in reversed(ids) if log.holds(i, now)), None)
+        latest = ids[-1] if ids[-1] not in over else next((i for i in reversed(ids) if i not in over), None)
         if latest is None:
             continue
         known = _renamed(slot, aliases) if aliases else slot

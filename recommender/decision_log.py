@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from corpus.errors import DecisionLogError, DecisionRefused
+from recommender.decision_signal import give
 from recommender.decisions import LOG_FILE, MAX_KEY, Decision, check
 
 REVISION = "0001"
@@ -116,6 +117,7 @@ class DecisionLog:
             if rows:
                 db.execute(sa.insert(decisions), rows)
                 db.execute(sa.update(head).values(last=last))
+        give(self._path.parent)
         return found
 
     def since(self, last: int = 0) -> list[Decision]:

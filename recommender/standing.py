@@ -77,7 +77,7 @@ class Log:
 class Standing:
     """What holds now. of() is what rank() obeys; the rest is for the desk.
 
-    next_change: when a decision expires next, None when none will.
+    next_change: when a decision expires next, None when none will. is_empty: whether nothing holds.
     """
 
     def __init__(self, log: Log, now: datetime, pages: Pages) -> None:
@@ -86,6 +86,7 @@ class Standing:
         self._pages = pages
         self._aliases = _aliases(log, now, pages)
         self._slots = _in_force(log, now, self._aliases)
+        self.is_empty = not self._slots
         self._by_page: dict[str, list[Slot]] = {}
         self._everywhere: list[Slot] = []
         for slot in self._slots:

@@ -62,9 +62,11 @@ class Answers:
 
     def name(self, ident: str, asked: Asked = PLAIN) -> bytes:
         """The recommendation_id as 12 bytes."""
-        mark = self.standing.of(ident).mark
-        said = f"{self.key}\0{ident}\0{asked.name}{f'{chr(0)}{mark}' if mark else ''}".encode(errors="surrogatepass")
-        return hashlib.blake2b(said, digest_size=12).digest()
+        said = f"{self.key}\0{ident}\0{asked.name}"
+        if not self.standing.is_empty:
+            mark = self.standing.of(ident).mark
+            said = f"{said}\0{mark}" if mark else said
+        return hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=12).digest()
 
     def variant(self, ident: str) -> Variant | None:
         """The variant of the A/B test that a page is in; None without a test, and once an editor has set its state."""

@@ -73,7 +73,7 @@ class LiveEdition:
         self._looked: datetime | None = None
         self._tried: datetime | None = None
         self._mark: _Mark = None
-        self.decisions = LiveDecisions(settings.home, now)
+        self.decisions = LiveDecisions(settings.home, now, make_signal=True)
         self._unchecked = False
 
     @contextmanager

@@ -157,7 +157,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 def _is_for_desk(request: Request) -> bool:
     """Whether an editor asks, who may know what is wrong; the website is told no more than it needs."""
-    return request.url.path.startswith("/desk")
+    return bool(request.scope["path"].startswith("/desk"))
 
 
 def _tell(request: Request, status: int, detail: str, **more: Any) -> Response:

@@ -208,7 +208,8 @@ def _login_for(request: Request) -> str:
     if request.method not in ("GET", "HEAD"):
         return LOGIN
     path = request.scope.get("raw_path", b"").decode("latin-1")  # as it was sent: an id may hold %2F
-    asked = local_path(f"{path}?{request.url.query}" if request.url.query else path)
+    query = request.scope["query_string"].decode("latin-1")
+    asked = local_path(f"{path}?{query}" if query else path)
     return LOGIN if asked == HOME else f"{LOGIN}?{urlencode({'next': asked})}"
 
 

@@ -184,9 +184,10 @@ def render_page(request: Request, template: str, answers: Answers, status: int =
     """A page of the desk, with what stands on each of them. `done` in the query: what this person has just decided."""
     done = _just_done(request, answers)
     path = request.scope.get("raw_path", b"").decode("latin-1")  # as it was sent: an id may hold any character
+    query = request.scope["query_string"].decode("latin-1")
     common = {
         "path": path,
-        "here": path + (f"?{request.url.query}" if request.url.query else ""),
+        "here": path + (f"?{query}" if query else ""),
         "edition": answers.edition,
         "stopped": answers.standing.stopped,
         "done": done,

@@ -54,6 +54,7 @@ def sign_in(page: Any, address: str) -> None:
     """By keyboard: the field has the focus."""
     page.goto(f"{address}/desk/articles/{ESSAY}")
     assert "/desk/login" in page.url
+    page.locator("#token:focus").wait_for()
     page.keyboard.type(TOKEN)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{address}/desk/articles/{ESSAY}")

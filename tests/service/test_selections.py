@@ -143,6 +143,7 @@ class Fixed:
     """In the place of a Standing: the decisions of one page."""
 
     page: PageDecisions
+    is_empty = False
 
     def of(self, ident: str) -> PageDecisions:
         return self.page if ident == PAGE else NOTHING

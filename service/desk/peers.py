@@ -67,7 +67,7 @@ def asks_for_this_machine(request: Request) -> bool:
 def is_https(request: Request, proxies: Sequence[str]) -> bool:
     """Whether the browser asked by https, as the connection or a trusted proxy says."""
     said = request.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
-    return request.url.scheme == "https" or (said == "https" and comes_from_trusted(request, proxies))
+    return request.scope["scheme"] == "https" or (said == "https" and comes_from_trusted(request, proxies))
 
 
 def has_own_origin(request: Request, proxies: Sequence[str]) -> bool:

@@ -88,11 +88,6 @@ class EditionDiff:
         """The share (0-1) of the pages in both that have another list."""
         return self.changed / self.pages if self.pages else 0.0
 
-    @property
-    def affected(self) -> int:
-        """How many essays have another list, are new or gone."""
-        return self.changed + len(self.new) + len(self.gone)
-
 
 def compare_editions(
     before: Edition, after: Edition, rules: Rules, progress: Callable[[int], object] = lambda done: None

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from service.replies import Replies, held_tags, read_headers
-from service.schemas import Card, CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
+from service.schemas import CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
 from service.website import OTHER_RESPONSES, ArticleId, known_parameters, send
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ def _template() -> "Template":
     environment = Environment(
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"name": _name, "address": web_address, "day": _day}
+    environment.filters |= {"name": name_of, "address": web_address, "day": _day}
     return environment.get_template("related.html")
 
 
-def _name(card: Card) -> str:
-    """What a reader knows the item by."""
-    return next((text.strip() for text in (card.title, card.standfirst) if text and text.strip()), card.id)
+def name_of(item: Any) -> str:
+    """What a reader knows a card, an essay or a page by: its title, else its standfirst, else its id."""
+    texts = (item.title, getattr(item, "standfirst", None))
+    return next((text.strip() for text in texts if text and text.strip()), str(item.id))
 
 
 def web_address(url: str | None) -> str | None:

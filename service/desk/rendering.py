@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles as _StaticFiles
 
 from recommender.decisions import say
-from service.desk.words import STATES, day, last_day, marked, name_of, page_address, score_words
-from service.fragment import web_address
+from service.desk.words import STATES, day, last_day, marked, page_address, score_words
+from service.fragment import name_of, web_address
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
@@ -20,12 +19,6 @@ STATES: dict[State, str] = {
     "review": "Readers see the hand-made list, then what is approved here.",
     "model": "Readers see the suggestions, under what is decided here.",
 }
-
-
-def name_of(item: Any) -> str:
-    """What a reader knows an essay, a blurb or a page by: its title, else its standfirst, else its id."""
-    texts = (getattr(item, "title", None), getattr(item, "standfirst", None))
-    return next((text.strip() for text in texts if text and text.strip()), str(item.id))
 
 
 def day(moment: date) -> str:

@@ -62,7 +62,7 @@ def test_every_figure_is_what_a_person_counts(tmp_path: Path) -> None:
 
 def test_shares_follow_from_the_counts(tmp_path: Path) -> None:
     diff = compare_editions(edition_of(tmp_path, BEFORE), edition_of(tmp_path, AFTER), RULES)
-    assert (diff.share_changed, diff.affected) == (0.75, 5)
+    assert diff.share_changed == 0.75
     assert [mover.change for mover in (*diff.gained, *diff.lost)] == [2, -2, -1]
     assert replace(diff, pages=0, changed=0).share_changed == 0.0
 
@@ -154,6 +154,6 @@ def test_an_edition_beside_itself_has_not_changed(site: dict[str, str]) -> None:
     with TemporaryDirectory() as home:
         edition = edition_of(Path(home), site)
         diff = compare_editions(edition, edition, RULES)
-    assert (diff.mean_overlap, diff.changed, diff.resized, diff.affected) == (1.0, 0, 0, 0)
+    assert (diff.mean_overlap, diff.changed, diff.resized) == (1.0, 0, 0)
     assert (diff.gone, diff.new, diff.gained, diff.lost, diff.most_changed) == ((),) * 5
     assert diff.overlaps == (*[0] * 9, len(site))

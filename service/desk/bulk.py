@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from corpus.errors import DecisionRefused
-from recommender.decisions import STATES, Decision, State
+from recommender.decisions import STATES, Action, Decision, State
 from recommender.ranking import Item, Recommendation, list_limit, rules_in
 from recommender.standing import Standing
 from service.answers import Answers
@@ -107,12 +107,16 @@ def plan(desk: Desk, answers: Answers, wish: Wish, person: Person, key: str) -> 
         raise DecisionRefused(f"there is no state {wish.to!r}: one of {', '.join(STATES)}")
     to: State | None = wish.to or None
     now, found = desk.now(), list[Decision]()
+
+    def add(action: Action, source: str, **about: Any) -> None:
+        numbered = f"{key}.{len(found)}"
+        found.append(Decision(action=action, editor=person.name, at=now, key=numbered, source=source, **about))
+
     for essay, targets in _suggested(desk, answers, wish):
-        common = {"editor": person.name, "at": now, "source": essay.id}
         for target in targets:
-            found.append(Decision(action="approve", target=target, key=f"{key}.{len(found)}", **common))  # type: ignore[arg-type]
+            add("approve", essay.id, target=target)
         if to and answers.standing.of(essay.id).state != to:
-            found.append(Decision(action="state", state=to, key=f"{key}.{len(found)}", **common))  # type: ignore[arg-type]
+            add("state", essay.id, state=to)
         if len(found) > MOST:
             raise DecisionRefused(f"that is more than {MOST:,} decisions at once: choose a category, or a higher score")
     return found

@@ -110,13 +110,15 @@ def _target(link: Path) -> str:
 class Client:
     """Asks again and again until told to stop, or until no connection can be had any more.
 
-    paths: in turn. keep: whether it keeps its connection. judge: says what is wrong with the body of an answer.
+    paths: in turn. keep: whether it keeps its connection. insist: whether it tries again when it gets no connection.
+    judge: says what is wrong with the body of an answer.
     answered: how many right answers it got. dropped: what went wrong after a connection stood. port: its own.
     """
 
     server: RunningServer
     paths: Sequence[str] = (BREAD,)
     keep: bool = True
+    insist: bool = False
     judge: Callable[[bytes], str | None] = lambda body: None
     answered: int = 0
     dropped: list[str] = field(default_factory=list)
@@ -153,16 +155,17 @@ class Client:
 
     def _ask_on(self) -> None:
         while not self._stop.is_set() and not self.refused:
-            if self._connection is None and not self._connect():
-                return
-            self._ask()
+            if self._connection is not None or self._connect():
+                self._ask()
 
     def _connect(self) -> bool:
         self._connection = HTTPConnection(self.server.host, self.server.port, timeout=1)
         try:
             self._connection.connect()
         except OSError:
-            self.refused = True
+            self._close()
+            self.refused = not self.insist
+            self._stop.wait(0.01)
             return False
         self.port = self._connection.sock.getsockname()[1]
         self._connection.sock.settimeout(20)

@@ -102,7 +102,7 @@ def test_interrupted_twice_it_ends_at_once(server: RunningServer, connect: Conne
 
 def test_a_killed_worker_takes_only_its_own_connections_with_it(home: Path) -> None:
     with running(home, workers=2) as server:
-        clients = spread_over_workers(server)
+        clients = spread_over_workers(server, insist=True)  # a dying worker's socket may still be chosen
         killed, other = sorted(server.workers())
         lost = server.clients(killed)
         on_killed = [client for client in clients if client.port in lost]
@@ -113,7 +113,7 @@ def test_a_killed_worker_takes_only_its_own_connections_with_it(home: Path) -> N
         for client in (*on_killed, *on_other):
             client.has_answers(100)
         assert [client.dropped for client in on_other] == [[]] * len(on_other)
-        assert all(len(client.dropped) <= 2 for client in on_killed)
+        assert all(len(client.dropped) <= 3 for client in on_killed)
         newcomer = wait_for_another_worker(server, {killed, other})
         latecomers = spread_over_workers(server)
         assert any(client.port in server.clients(newcomer) for client in latecomers)
@@ -138,12 +138,12 @@ def says_close(connection: HTTPConnection) -> bool:
     return answer.will_close
 
 
-def spread_over_workers(server: RunningServer) -> list[Client]:
+def spread_over_workers(server: RunningServer, *, insist: bool = False) -> list[Client]:
     """Clients at work, some on each worker: the kernel draws lots."""
     clients: list[Client] = []
     while min(len(server.clients(worker) & {client.port for client in clients}) for worker in server.workers()) < 2:
         assert len(clients) < 50, "one worker gets no connections"
-        clients.append(Client(server).start())
+        clients.append(Client(server, insist=insist).start())
         clients[-1].has_answers(1)
     return clients
 

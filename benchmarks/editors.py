@@ -20,16 +20,19 @@ import numpy as np
 from benchmarks.datasets import NoDataset, load
 from corpus.catalogue import build_catalogue
 from embeddings.cache import PLACE, open_cache
+from embeddings.encoder import cache_key
 from embeddings.sentence import SentenceEncoder
-from recommender.candidates import CandidateFinder, Pairs
+from recommender.candidates import Pairs
 from recommender.editor_labels import EditorLabels
 from recommender.editor_lesson import EditorsLesson
 from recommender.editor_trial import learn_with_editors, try_labels
+from recommender.encoded import encode_catalogue
+from recommender.finding import candidate_finder
 from recommender.label_rows import RowLabels
 from recommender.landscape import Landscape
 from recommender.learning import CrossValidation, Lesson, cross_validate, default_recalls, fit_both, recalls, teach
 from recommender.list_graph import ListGraph
-from recommender.material import Material, encode_catalogue
+from recommender.material import Material
 from recommender.metrics import Interval, Values, bootstrap
 from recommender.model import DEFAULT
 from recommender.watch import Unwatched
@@ -109,7 +112,7 @@ def main() -> int:
 def gather(name: str, home: Path) -> Material:
     """The material of a corpus. Raises NoDataset."""
     catalogue, encoder = build_catalogue(load(name).essays), SentenceEncoder()
-    with open_cache(home / PLACE, encoder.fingerprint) as cache:
+    with open_cache(home / PLACE, cache_key(encoder)) as cache:
         encoded = encode_catalogue(catalogue, encoder, cache, Unwatched())
     return Material.gather(catalogue, encoded, encoder.fingerprint)
 
@@ -117,7 +120,7 @@ def gather(name: str, home: Path) -> Material:
 def with_lists(site: Site) -> Iterator[str]:
     """The table of decisions beside lists."""
     graph = site.halved()
-    pairs = CandidateFinder(site.landscape, graph).of_site()
+    pairs = candidate_finder(site.landscape, graph).of_site()
     plain = cross_validate(site.landscape, graph)
     lesson = teach(graph, plain, pairs, default_recalls(pairs, graph))
     decisions = site.decide(pairs, lesson.logits(pairs), graph)
@@ -139,7 +142,7 @@ def with_lists(site: Site) -> Iterator[str]:
 def without_lists(site: Site) -> Iterator[str]:
     """The table of decisions alone; judged are pages that have neither a decision nor a list that is seen."""
     blank = site.graph.without(site.graph.listing)
-    pairs = CandidateFinder(site.landscape, blank).of_site()
+    pairs = candidate_finder(site.landscape, blank).of_site()
     default = DEFAULT.logits(pairs.values)
     before = found(default, pairs, site)
     decisions = site.decide(pairs, default, blank)

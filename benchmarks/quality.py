@@ -24,11 +24,12 @@ from typing import Any
 from benchmarks.datasets import Dataset, NoDataset, available, load
 from corpus.catalogue import build_catalogue
 from embeddings.cache import open_cache
-from embeddings.encoder import Encoder
+from embeddings.encoder import Encoder, cache_key
 from embeddings.sentence import SentenceEncoder
+from recommender.encoded import encode_catalogue
 from recommender.evaluation import OURS, PROTOCOLS, add_thorough, evaluate
 from recommender.job import package_versions
-from recommender.material import Material, encode_catalogue
+from recommender.material import Material
 from recommender.neighbourhood import find_items
 from recommender.study import study_lists
 from service.console import Bars, print_evaluation
@@ -70,7 +71,7 @@ def main() -> int:
 def measure(dataset: Dataset, encoder: Encoder, home: Path, thorough: bool = False) -> dict[str, Any]:
     """One corpus: the evaluation, and the ratio of our cold recall@10 to the best rival's."""
     catalogue = build_catalogue(dataset.essays)
-    with Bars() as bars, open_cache(home / "cache" / "vectors.sqlite3", encoder.fingerprint) as cache:
+    with Bars() as bars, open_cache(home / "cache" / "vectors.sqlite3", cache_key(encoder)) as cache:
         encoded = encode_catalogue(catalogue, encoder, cache, bars)
         start = time.perf_counter()
         material = Material.gather(catalogue, encoded, encoder.fingerprint)

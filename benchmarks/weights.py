@@ -17,10 +17,13 @@ import numpy as np
 from benchmarks.datasets import NoDataset, load
 from corpus.catalogue import build_catalogue
 from embeddings.cache import PLACE, open_cache
+from embeddings.encoder import cache_key
 from embeddings.sentence import SentenceEncoder
-from recommender.candidates import CandidateFinder, Pairs
+from recommender.candidates import Pairs
+from recommender.encoded import encode_catalogue
+from recommender.finding import candidate_finder
 from recommender.list_graph import ListGraph
-from recommender.material import Material, encode_catalogue
+from recommender.material import Material
 from recommender.model import DEFAULT, Model
 from recommender.signals import TEXT_SIGNALS
 from recommender.watch import Unwatched
@@ -78,7 +81,7 @@ def recalls(name: str, home: Path) -> list[float]:
     """recall@10 on one corpus, for each of the blends tried."""
     catalogue = build_catalogue(load(name).essays)
     encoder = SentenceEncoder()
-    with open_cache(home / PLACE, encoder.fingerprint) as cache:
+    with open_cache(home / PLACE, cache_key(encoder)) as cache:
         encoded = encode_catalogue(catalogue, encoder, cache, Unwatched())
     material = Material.gather(catalogue, encoded, encoder.fingerprint)
     pairs = all_pairs(material)
@@ -91,7 +94,7 @@ def all_pairs(material: Material) -> Pairs:
     others = [np.delete(np.arange(n), row) for row in range(n)]
     nothing = np.zeros(0, dtype=np.int64)
     wanted = [columns if graph.lengths[row] else nothing for row, columns in enumerate(others)]
-    return CandidateFinder(material.landscape, graph.without(graph.listing)).exactly(wanted).select(graph.listing)
+    return candidate_finder(material.landscape, graph.without(graph.listing)).exactly(wanted).select(graph.listing)
 
 
 def recall_of(model: Model, pairs: Pairs, graph: ListGraph) -> float:

@@ -26,7 +26,7 @@ from benchmarks.datasets import NoDataset
 from benchmarks.never_wrong import built
 from corpus.essay import Essay
 from embeddings.cache import PLACE
-from embeddings.sentence import SentenceEncoder
+from embeddings.encoder import Encoder
 from recommender.edition import Edition, open_current
 from recommender.explain import Explainer, Explanation, Passages, reading_passages
 from recommender.ranking import Rules, list_limit
@@ -111,7 +111,7 @@ def judge_home(home: Path, pairs: int | None) -> tuple[Outcome, float]:
     """What comes of the pairs of a home's edition, and how many seconds it took to open."""
     settings, edition = load_settings(home), open_current(home)
     begun = perf_counter()
-    explainer = Explainer(edition, _passages_of(home, edition, SentenceEncoder(settings.model)))
+    explainer = Explainer(edition, _passages_of(home, edition, settings.encoder()))
     judge, opening = Judge(edition, explainer, settings.rules()), perf_counter() - begun
     for source, target in some_pairs(edition, pairs) if pairs else all_pairs(edition):
         judge.judge(source, target)
@@ -148,7 +148,7 @@ def main() -> int:
     return 0 if fine else 1
 
 
-def _passages_of(home: Path, edition: Edition, encoder: SentenceEncoder) -> Callable[[Essay], Passages]:
+def _passages_of(home: Path, edition: Edition, encoder: Encoder) -> Callable[[Essay], Passages]:
     """As the desk reads them: a cache opened for each."""
 
     def passages_of(essay: Essay) -> Passages:

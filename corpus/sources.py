@@ -8,10 +8,8 @@ from pathlib import Path
 from corpus.decoding import decode
 from corpus.errors import RelatedArticlesError, SourceNotFound
 from corpus.essay import Essay, PageProblem, PageRejected
-from corpus.html_pages import parse_html_page
-from corpus.markdown_pages import parse_markdown_page
+from corpus.page_cache import PageCache
 from corpus.records import read_records
-from corpus.text_pages import parse_text_page
 
 KINDS = {
     ".txt": "text",
@@ -79,15 +77,19 @@ def kind_of(path: Path) -> str | None:
 
 
 def read_pages(
-    files: Iterable[Path], options: PageOptions, on_file: Callable[[Path], None] = lambda path: None
+    files: Iterable[Path],
+    options: PageOptions,
+    on_file: Callable[[Path], None] = lambda path: None,
+    cache: PageCache | None = None,
 ) -> Iterator[Essay | PageProblem]:
     """The essay or the problem of every page, in order. Of two pages with one id the first is kept.
 
-    on_file is called after each file, for progress.
+    on_file is called after each file, for progress. cache: where pages that were parsed before are found; records are
+    not kept there, as they are read no faster from it.
     """
     taken: dict[str, str] = {}
     for path in files:
-        for page in _read_file(path, options):
+        for page in _read_file(path, options, cache):
             if isinstance(page, Essay) and page.id in taken:
                 yield PageProblem(_place(page, path), f"its id {page.id!r} is taken by {taken[page.id]}")
                 continue
@@ -113,47 +115,79 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read_file(path: Path, options: PageOptions) -> Iterator[Essay | PageProblem]:
+def _read_file(path: Path, options: PageOptions, cache: PageCache | None) -> Iterator[Essay | PageProblem]:
     if kind_of(path) == "records" and path.is_file():  # of a pipe, a first byte would be waited for
         yield from read_records(path)
     else:
-        yield _read_page(path, options)
+        yield _read_page(path, options, cache)
 
 
-def _read_page(path: Path, options: PageOptions) -> Essay | PageProblem:
+def _read_page(path: Path, options: PageOptions, cache: PageCache | None) -> Essay | PageProblem:
+    source = _shown(path)
     try:
-        if not path.is_file():
-            raise PageRejected("not a regular file")
-        size = path.stat().st_size
-        if size > options.max_page_bytes:
-            raise PageRejected(f"{size:,} bytes; a page may have {options.max_page_bytes:,} (setting max_page_bytes)")
-        text, remarks = decode(path.read_bytes())
-        essay = _parse(text, path, options)
+        data = _read_bytes(path, options)
     except PageRejected as error:
-        return PageProblem(_shown(path), str(error))
+        return PageProblem(source, str(error))
     except OSError as error:
-        return PageProblem(_shown(path), f"cannot be read: {error.strerror or error}")
+        return PageProblem(source, f"cannot be read: {error.strerror or error}")
+    key = cache.key(data, kind_of(path), _ident(path), options.related_selector) if cache else b""
+    known = cache.get(key, source) if cache else None
+    if known is not None:
+        return known
+    try:
+        page = _parse(data, path, options)
     except RelatedArticlesError:  # of the settings, not of this page
         raise
     except Exception as error:  # a page may trip a parser in a way that nobody foresaw; it must not stop the others
-        return PageProblem(_shown(path), f"its parser failed, which is a mistake of this program: {error!r}")
+        return PageProblem(source, f"its parser failed, which is a mistake of this program: {error!r}")
+    if cache:
+        cache.put(key, page)
+    return page
+
+
+def _read_bytes(path: Path, options: PageOptions) -> bytes:
+    if not path.is_file():
+        raise PageRejected("not a regular file")
+    size = path.stat().st_size
+    if size > options.max_page_bytes:
+        raise PageRejected(f"{size:,} bytes; a page may have {options.max_page_bytes:,} (setting max_page_bytes)")
+    return path.read_bytes()
+
+
+def _parse(data: bytes, path: Path, options: PageOptions) -> Essay | PageProblem:
+    try:
+        text, remarks = decode(data)
+        essay = _parse_text(text, path, options)
+    except PageRejected as error:
+        return PageProblem(_shown(path), str(error))
     return replace(essay, remarks=remarks + essay.remarks)
 
 
-def _parse(text: str, path: Path, options: PageOptions) -> Essay:
-    named_by_folder = path.stem in ("index", "_index")
-    ident = _shown(path.absolute().parent.name if named_by_folder else path.stem)
-    source = _shown(path)
+def _parse_text(text: str, path: Path, options: PageOptions) -> Essay:
+    # Imported here: a build that finds all its pages in the cache needs no parser.
+    ident, source = _ident(path), _shown(path)
     match kind_of(path):
         case "text":
+            from corpus.text_pages import parse_text_page
+
             return parse_text_page(text, ident, source)
         case "html":
+            from corpus.html_pages import parse_html_page
+
             return parse_html_page(text, ident, source, options.related_selector)
         case "markdown":
+            from corpus.markdown_pages import parse_markdown_page
+
             return parse_markdown_page(text, ident, source)
         case _:
             endings = ", ".join(sorted(KINDS))
             raise PageRejected(f"not a page: its name ends in none of {endings}")
+
+
+def _ident(path: Path) -> str:
+    """The id of a page that says none: its name's stem, or its folder's where it is that folder's index."""
+    named_by_folder = path.stem in ("index", "_index")
+    return _shown(path.absolute().parent.name if named_by_folder else path.stem)
 
 
 def _shown(path: Path | str) -> str:

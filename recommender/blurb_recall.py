@@ -12,8 +12,8 @@ import numpy as np
 
 from corpus.essay import Essay
 from embeddings.encoder import Matrix
-from embeddings.vectors import Vectors, stack
-from embeddings.views import Views, bodies
+from embeddings.vectors import Vectors
+from recommender.encoded import EncodedCatalogue, Passages
 from recommender.metrics import Interval, bootstrap
 from recommender.model import DEFAULT
 from recommender.signals import relative, spread_of, text_block
@@ -40,33 +40,16 @@ class BlurbRecall:
         return cls(record["n"], {k: (*record[f"recall@{k}"],) for k in KS})
 
 
-def shown_blurbs(essays: Sequence[Essay]) -> list[tuple[str, str]]:
-    """Each text that lists show of one essay of the site, and that essay's id; texts shown of several are left out."""
-    targets: dict[str, set[str]] = {}
-    for essay in essays:
-        for blurb in essay.blurbs:
-            if blurb.target and blurb.text:
-                targets.setdefault(blurb.text, set()).add(blurb.target)
-    return sorted((text, next(iter(found))) for text, found in targets.items() if len(found) == 1)
-
-
 def blurb_recall(
-    essays: Sequence[Essay],
-    views: Sequence[Views],
-    vector_of: Mapping[str, Matrix],
-    reader: SiteReader,
-    fingerprint: str,
+    essays: Sequence[Essay], encoded: EncodedCatalogue, reader: SiteReader, fingerprint: str
 ) -> BlurbRecall | None:
-    """How often a blurb finds its own essay, by the default model and the nearest passage; None when lists show none.
-
-    vector_of: of every text of the views and every blurb.
-    """
-    pairs = shown_blurbs(essays)
-    if not pairs:
+    """How often a blurb finds its own essay, by the default model and the nearest passage; None when lists show none,
+    and on a large site, where every blurb would be held against every passage."""
+    if not encoded.shown or encoded.passages is None:
         return None
-    search = _Search(essays, views, vector_of, reader, fingerprint)
-    runs = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
-    ranks = np.concatenate([search.ranks(run, stack([vector_of[text] for text, _ in run], 0)) for run in runs])
+    search = _Search(essays, encoded.bodies, encoded.passages, reader, fingerprint)
+    runs = [slice(start, start + _CHUNK) for start in range(0, len(encoded.shown), _CHUNK)]
+    ranks = np.concatenate([search.ranks(encoded.shown[run], encoded.shown_vectors[run]) for run in runs])
     return BlurbRecall(len(ranks), {k: bootstrap((ranks < k).astype(np.float64)) for k in KS})
 
 
@@ -78,23 +61,13 @@ class _Search:
     """
 
     def __init__(
-        self,
-        essays: Sequence[Essay],
-        views: Sequence[Views],
-        vector_of: Mapping[str, Matrix],
-        reader: SiteReader,
-        fingerprint: str,
+        self, essays: Sequence[Essay], bodies: Matrix, passages: Passages, reader: SiteReader, fingerprint: str
     ) -> None:
-        self._reader = reader
-        self._fingerprint = fingerprint
-        matrix = bodies(views, vector_of.__getitem__)
+        self._reader, self._passages, self._fingerprint = reader, passages, fingerprint
         bare = [replace(essay, standfirst=None) for essay in essays]
-        vectors = Vectors(tuple(essay.id for essay in essays), matrix, fingerprint)
-        self._site: Texts = reader.read(bare, vectors, np.zeros_like(matrix))
+        vectors = Vectors(tuple(essay.id for essay in essays), bodies, fingerprint)
+        self._site: Texts = reader.read(bare, vectors, np.zeros_like(bodies))
         self._row_of = {ident: row for row, ident in enumerate(self._site.ids)}
-        passages = [[vector_of[text] for text in view.passages] or [matrix[i]] for i, view in enumerate(views)]
-        self._passages = np.vstack([row for rows in passages for row in rows])
-        self._starts = np.cumsum([0, *(len(rows) for rows in passages)])[:-1]
 
     def ranks(self, pairs: Sequence[tuple[str, str]], matrix: Matrix) -> Matrix:
         """How many essays stand before each blurb's own; of equals, those of lower ids."""
@@ -103,7 +76,8 @@ class _Search:
         block = text_block(self._reader.read(queries, vectors, np.zeros_like(matrix)), self._site)
         nobody = [-1] * len(pairs)
         scores = DEFAULT.block_logits(relative(block, spread_of(block, nobody)))
-        closest = block | {"meaning": np.maximum.reduceat(matrix @ self._passages.T, self._starts, axis=1)}
+        passages = self._passages
+        closest = block | {"meaning": np.maximum.reduceat(matrix @ passages.matrix.T, passages.starts, axis=1)}
         scores = scores + DEFAULT.weight_of("meaning") * relative(closest, spread_of(closest, nobody))["meaning"]
         rows = np.array([self._row_of[target] for _, target in pairs])
         own = scores[np.arange(len(pairs)), rows][:, None]

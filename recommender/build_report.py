@@ -9,11 +9,15 @@ from corpus.essay import Essay, PageProblem
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What reading the sources gave. Pages in = essays + problems. passed_over: files that are no pages, by ending."""
+    """What reading the sources gave. Pages in = essays + problems. passed_over: files that are no pages, by ending.
+
+    parsed: how many pages were parsed anew; the others came from the page cache, or are records.
+    """
 
     essays: tuple[Essay, ...]
     problems: tuple[PageProblem, ...]
     passed_over: Mapping[str, int]
+    parsed: int = 0
 
     @property
     def remarks(self) -> tuple[str, ...]:

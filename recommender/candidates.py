@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.encoder import Matrix, Progress
-from recommender.landscape import CHUNK, Landscape, Places
+from recommender.landscape import CHUNK, Landscape, Places, Run, read_run
 from recommender.list_graph import ListGraph
 from recommender.list_signals import ListSignals
-from recommender.model import DEFAULT
 from recommender.signals import (
     COUNTS,
     FROM_LINKS_HERE,
@@ -23,8 +22,6 @@ from recommender.signals import (
     SIGNALS,
     Block,
     Spread,
-    relative,
-    spread_of,
     text_block,
     vector_block,
 )
@@ -52,7 +49,7 @@ class Pairs:
     starts     int64 (q + 1,): the pairs of essay i are starts[i] to starts[i + 1]
     columns    int64 (p,): the candidates, as rows of the site
     values     float32 (p, signals): in the order of SIGNALS, relative ones set against the site
-    spread     signal -> float32 (q, 2): what relative values were set against
+    spread     signal -> float64 (q, 2): what relative values were set against
     from_links bool (p,): candidates only because lists that name the essay name them too
     listed     bool (q,): whether any list names the essay
     """
@@ -87,14 +84,18 @@ class Pairs:
         unlisted = np.zeros(len(self), dtype=np.bool_)
         return Pairs(self.rows, starts, self.columns[kept], values[kept], self.spread, nothing, unlisted)
 
-    def select(self, places: Columns) -> "Pairs":
-        """Only these essays, in the order given."""
+    def select(self, rows: Columns) -> "Pairs":
+        """Only these essays of the site, which are among `rows`, in the order given."""
+        if np.array_equal(rows, self.rows):
+            return self
+        order = np.argsort(self.rows)
+        places = order[np.searchsorted(self.rows, rows, sorter=order)]
         chosen = [np.arange(self.starts[p], self.starts[p + 1]) for p in places]
         at = np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
         starts = np.cumsum([0, *(len(c) for c in chosen)])
         spread = {name: self.spread[name][places] for name in self.spread}
         return Pairs(
-            self.rows[places],
+            rows,
             starts,
             self.columns[at],
             self.values[at],
@@ -126,11 +127,15 @@ class CandidateFinder:
 
     def of_site(self, progress: Progress = lambda done: None) -> Pairs:
         """The candidates of every essay of the site."""
-        return _joined(list(self._chunks(None, progress)))
+        return joined(list(self._chunks(None, progress)))
+
+    def of_rows(self, rows: Columns) -> Pairs:
+        """The candidates of these essays of the site, rows in ascending order."""
+        return self.of_site().select(rows)
 
     def exactly(self, wanted: Sequence[Columns]) -> Pairs:
         """These and no others: for every essay of the site, the rows of its candidates in ascending order."""
-        return _joined(list(self._chunks(wanted, lambda done: None)))
+        return joined(list(self._chunks(wanted, lambda done: None)))
 
     def of_essay(self, row: int, columns: Columns) -> Pairs:
         """One essay of the site with these candidates and no others, rows of the site in ascending order.
@@ -140,17 +145,19 @@ class CandidateFinder:
         start = row // CHUNK * CHUNK
         products = self._products_of(start, start + CHUNK)
         own = {signal: values[row - start : row - start + 1] for signal, values in products.items()}
-        return self._find(self._landscape.rows(row, row + 1), [columns], own)
+        predicted, places = own.pop("predicted"), self._landscape.rows(row, row + 1)
+        return self._find(read_run(places, text_block(places.texts, self._landscape.texts, own)), [columns], predicted)
 
     def of_places(self, places: Places) -> Pairs:
         """The candidates of drafts."""
-        return self._find(places, None)
+        return self._find(read_run(places, text_block(places.texts, self._landscape.texts)), None)
 
     def _chunks(self, wanted: Sequence[Columns] | None, progress: Progress) -> Iterator[Pairs]:
         for start in range(0, len(self._landscape.texts), CHUNK):
-            places = self._landscape.rows(start, start + CHUNK)
-            yield self._find(places, None if wanted is None else [wanted[row] for row in places.own])
-            progress(len(places.own))
+            run = self._landscape.run(start)
+            own = run.places.own
+            yield self._find(run, None if wanted is None else [wanted[row] for row in own])
+            progress(len(own))
 
     def _products_of(self, start: int, stop: int) -> Block:
         """The dense products of a run of essays, in one piece, since a product of another shape may round otherwise.
@@ -168,14 +175,10 @@ class CandidateFinder:
             self._products.pop(next(iter(self._products)))
         return found
 
-    def _find(self, places: Places, wanted: Sequence[Columns] | None, products: Block | None = None) -> Pairs:
-        """products: the signals that are dense products, where they are known."""
-        known = dict(products or {})
-        predicted = known.pop("predicted", None)
-        texts = text_block(places.texts, self._landscape.texts, known or None)
-        spread = spread_of(texts, places.own.tolist())
-        block = relative(texts, spread) | self._lists.block(places, predicted)
-        scores = DEFAULT.block_logits(block)
+    def _find(self, run: Run, wanted: Sequence[Columns] | None, predicted: Matrix | None = None) -> Pairs:
+        """wanted: the candidates of each essay, where they are known. predicted: that signal, where it is known."""
+        places, scores = run.places, run.scores
+        block = run.block | self._lists.block(places, predicted)
         pool, from_links = _pool(block, scores, places.own) if wanted is None else _only(wanted, scores.shape)
         pool[places.own >= 0, places.own[places.own >= 0]] = False
         owner, columns = np.nonzero(pool)
@@ -186,7 +189,7 @@ class CandidateFinder:
             starts=np.concatenate([[0], np.cumsum(pool.sum(axis=1))]),
             columns=columns,
             values=np.stack([block[signal][owner, columns] for signal in SIGNALS], axis=1),
-            spread=spread,
+            spread=run.spread,
             from_links=from_links[owner, columns],
             listed=np.array([own >= 0 and self._graph.listed_by[own] > 0 for own in places.own], dtype=np.bool_),
         )
@@ -221,13 +224,17 @@ _BACK_FIRST = 100.0  # lists that answer come before any number of lists that na
 
 def _add(pool: Mask, scores: Matrix, most: int) -> None:
     """Take the best of each row into the pool, ties by row order of the site; -inf is never taken."""
-    columns = np.argsort(-scores, axis=1, kind="stable")[:, :most]
-    finite = np.isfinite(np.take_along_axis(scores, columns, axis=1))
-    rows = np.broadcast_to(np.arange(len(scores))[:, None], columns.shape)
-    pool[rows[finite], columns[finite]] = True
+    if not most:
+        return
+    last = max(scores.shape[1] - most, 0)
+    least = np.partition(scores, last, axis=1)[:, last, None]  # several times faster than sorting
+    above, equal = scores > least, scores == least
+    wanted = most - above.sum(axis=1, keepdims=True)
+    pool |= (above | (equal & (np.cumsum(equal, axis=1) <= wanted))) & np.isfinite(scores)
 
 
-def _joined(parts: list[Pairs]) -> Pairs:
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """The essays of all parts, one part after the other."""
     lengths = np.concatenate([np.diff(part.starts) for part in parts])
     return Pairs(
         rows=np.concatenate([part.rows for part in parts]),

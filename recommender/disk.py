@@ -17,7 +17,11 @@ def flush(path: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write or replace a file in one step: whoever reads it, also after a crash, finds the old text or the new one."""
     aside = path.with_name(f".{path.name}-{threading.get_native_id()}")  # no two writers have the same one
-    aside.write_text(text, encoding="utf-8")
-    flush(aside)
-    aside.replace(path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        flush(aside)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)  # on a full disk every byte counts
+        raise
     flush(path.parent)

@@ -15,8 +15,8 @@ from embeddings.encoder import Encoder
 from embeddings.passages import passages, summary
 from embeddings.vectors import Vectors
 from embeddings.views import Views, pool
-from recommender.candidates import CandidateFinder
 from recommender.edition import Edition
+from recommender.finding import candidate_finder
 from recommender.learning import Lesson
 from recommender.material import Material
 from recommender.neighbourhood import CANDIDATES, to_candidates
@@ -75,7 +75,7 @@ class DraftReader:
         self._edition, self._encoder = edition, encoder
         self._material = Material.load(edition)
         self._essays = {essay.id: essay for essay in self._material.essays}
-        self._finder = CandidateFinder(self._material.landscape, self._material.graph)
+        self._finder = candidate_finder(self._material.landscape, self._material.graph)
         self._lesson = Lesson.from_json(edition.manifest["lesson"])
 
     def suggest(self, draft: Essay, rules: Rules) -> Ranking:

@@ -22,7 +22,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -349,6 +349,18 @@ def _turning(home: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def writing_to(home: Path) -> Iterator[None]:
+    """Holds all that writes an edition. Raises EditionError where the disk is full, or cannot be written."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        raise EditionError(
+            f"no edition can be written to {home} ({error}): free the disk, or choose another --home, and run this "
+            "again; what was published before stays live, and no text is encoded twice"
+        ) from error
+
+
 def new_folder(home: Path) -> Path:
     """An empty hidden folder in which an edition is written; call under build_lock."""
     folder = home / "editions" / f".new-{os.getpid()}"
@@ -405,7 +417,8 @@ def publish(
             flush(home / "editions")
         else:
             make_current(home, ident)
-        _prune(home, ident, keep)
+        with suppress(OSError):  # what cannot be dropped now goes after the next build
+            _prune(home, ident, keep)
     return ident
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from embeddings.encoder import Progress
-from recommender.candidates import CandidateFinder, Columns, Mask, Pairs
+from recommender.candidates import Columns, Mask, Pairs
 from recommender.editor_labels import EditorLabels
 from recommender.editor_lesson import EditorsLesson, Separation
+from recommender.finding import candidate_finder
 from recommender.label_rows import RowLabels
 from recommender.landscape import Landscape
 from recommender.learning import (
@@ -193,10 +194,11 @@ def try_labels(
 ) -> Trial:
     """Score each fold by the other folds' lists, then also by their labels. labels: at least one."""
     plain, taught, held = [], [], []
-    without_list = deal(np.setdiff1d(labels.pages, graph.listing))
-    for rows, others in zip(deal(graph.listing), without_list, strict=True):
+    without_list = deal(np.setdiff1d(labels.pages, graph.judged))
+    for rows, others in zip(deal(graph.judged), without_list, strict=True):
         hidden = graph.without(rows)
-        pairs = CandidateFinder(landscape, hidden).of_site()
+        looked_at = np.unique(np.concatenate([rows, hidden.judged, labels.pages]))
+        pairs = candidate_finder(landscape, hidden).of_rows(looked_at)
         unseen = labels.without(np.concatenate([rows, others]))
         by_lists = fit_both(pairs, hidden)
         by_both = fit_both(pairs, hidden, unseen) if len(unseen) else by_lists

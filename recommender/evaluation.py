@@ -16,12 +16,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recommender.balance import MAX_SHARE, balance, coverage, gini, in_degrees, most_listed_share, orphans_share
+from recommender.balance import (
+    PLACES,
+    coverage,
+    find_places,
+    gini,
+    in_degrees,
+    most_listed_share,
+    orphans_share,
+)
 from recommender.baselines import BASELINES, DEPTH, Curated, Lists
 from recommender.blurb_recall import BlurbRecall
 from recommender.calibration import CalibrationBin, calibration
-from recommender.candidates import Pairs
+from recommender.candidates import Columns
 from recommender.edition import Edition
 from recommender.editor_labels import NO_LABELS, EditorLabels
 from recommender.learning import CrossValidation, Lesson
@@ -29,8 +38,9 @@ from recommender.material import Material
 from recommender.metrics import Interval, bootstrap, measure, recall
 from recommender.model import DEFAULT, probability
 from recommender.neighbourhood import DEPTH as POOL_DEPTH
-from recommender.neighbourhood import listed_shares, nearest_wordings, shown_lengths
-from recommender.ranking import DEFAULT_LIMIT, Candidate, Item, Rules, rank
+from recommender.neighbourhood import akin_wordings, listed_shares, shown_lengths
+from recommender.ranking import DEFAULT_LIMIT, MAX_SHARE, Candidate, Item, Rules, rank
+from recommender.shortlist import Shortlist
 from recommender.signals import SIGNALS
 from recommender.study import Study, study_lists
 from recommender.thorough import look_closely
@@ -43,13 +53,10 @@ MEANING = "meaning"
 PROTOCOLS = ("cold", "curated", "new_page")
 MAIN = "curated_recall@10"
 K = 10
-MAX_JUDGED = 5000
-"""Larger sites are judged on a sample of this many lists, drawn with a fixed seed; n says so."""
-_SEED = 11
 
 Systems = Mapping[str, Mapping[str, Interval]]
-SiteLists = Mapping[str, Sequence[Candidate]]
-"""Essay id -> its candidates."""
+Marks = NDArray[np.int8]
+"""See balance.find_places()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +132,13 @@ def evaluate(
     build found it, since it needs the passages' vectors.
     """
     truth = judged_lists(material)
-    judged = _sample(sorted(truth))
+    judged = judged_ids(material)
     if not judged:
         return Evaluation(
             0, _ceiling(truth, entries), {}, {}, {}, {}, (), None, study.lesson, blurbs, Outcomes((), {}, {})
         )
     judge = _Judge(material, items, truth, judged)
-    scored = dict(_site_lists(material, study))
+    scored = dict(_site_lists(study))
     judges = dict.fromkeys(scored, judge)
     judges["cold"] = replace(judge, items=_without_lists(material, items, study), sees_lists=False)
     ours = {protocol: judges[protocol].ours(scored[protocol]) for protocol in scored}
@@ -145,7 +152,7 @@ def evaluate(
         ceiling=_ceiling(truth, entries),
         protocols={p: {s: {m: bootstrap(v) for m, v in row.items()} for s, row in values[p].items()} for p in values},
         lift={protocol: _lift(values[protocol]) for protocol in values},
-        rule_costs={p: judges[p].rule_costs(scored[p], values[p][OURS][MAIN]) for p in scored},
+        rule_costs={p: judges[p].rule_costs(scored[p], ours[p]) for p in scored},
         curves={p: {name: judge.curve(lists) for name, lists in systems.items()} for p, systems in found.items()},
         calibration=calibration(study.validation, material.graph) if study.validation else (),
         in_degree=_in_degree(material, judges[last], scored[last], truth),
@@ -196,8 +203,8 @@ def _optional_rule_costs(
     material: Material, items: Mapping[str, Item], study: Study, protocol: str
 ) -> dict[str, Interval]:
     truth = judged_lists(material)
-    judge = _Judge(material, items, truth, _sample(sorted(truth)))
-    lists = dict(_site_lists(material, study))[protocol]
+    judge = _Judge(material, items, truth, judged_ids(material))
+    lists = dict(_site_lists(study))[protocol]
     plain = judge.measured(judge.ours(lists))[MAIN]
     ruled = {name: replace(judge, rules=rules).ours(lists) for name, rules in OPTIONAL_RULES.items()}
     return {name: bootstrap(plain - judge.measured(found)[MAIN]) for name, found in ruled.items()}
@@ -209,40 +216,42 @@ def judged_lists(material: Material) -> dict[str, list[str]]:
     return {ids[row]: [ids[column] for column in graph.targets(row).tolist()] for row in graph.listing.tolist()}
 
 
-def _site_lists(material: Material, study: Study) -> Iterator[tuple[str, dict[str, list[Candidate]]]]:
+def judged_ids(material: Material) -> list[str]:
+    """The essays whose lists are judged, in order: see ListGraph.judged."""
+    return [material.ids[row] for row in material.graph.judged.tolist()]
+
+
+def _site_lists(study: Study) -> Iterator[tuple[str, Shortlist]]:
     """Protocol -> the candidates of every essay: judged ones as the protocol has it, the others as in use."""
-    cold = _from_pairs(material.ids, study.pairs, DEFAULT.probabilities(study.pairs.values))
+    cold = Shortlist.best(study.pairs, DEFAULT.probabilities(study.pairs.values), POOL_DEPTH)
     yield "cold", cold
     if study.validation is None:
         return
-    in_use = _from_pairs(material.ids, study.pairs, probability(study.lesson.logits(study.pairs)))
+    if not study.lesson.used:  # the default is what is served, and so what is judged
+        yield from ((protocol, cold) for protocol in PROTOCOLS[1:])
+        return
+    in_use = Shortlist.best(study.pairs, probability(study.lesson.logits(study.pairs)), POOL_DEPTH)
     for protocol in PROTOCOLS[1:]:
-        # Where the lists teach nothing sure, the default is what is served, and so what is judged.
-        hidden = dict(_from_folds(material, study.validation, protocol)) if study.lesson.used else cold
-        yield protocol, {**in_use, **hidden}
+        yield protocol, in_use.with_others(*_from_folds(study.validation, protocol))
 
 
 def _without_lists(material: Material, items: Mapping[str, Item], study: Study) -> dict[str, Item]:
     """The items, near-duplicates found as on a site without lists."""
-    twins = find_twins(material.essays, nearest_wordings(material.ids, study.pairs), {})
+    twins = find_twins(material.essays, akin_wordings(material.ids, study.pairs), {})
     return {ident: item._replace(twins=twins.get(ident)) for ident, item in items.items()}
 
 
-def _from_pairs(ids: Sequence[str], pairs: Pairs, scores: Any) -> dict[str, list[Candidate]]:
-    rows = enumerate(pairs.rows.tolist())
-    return {ids[row]: _best(ids, pairs.columns[pairs.of(i)], scores[pairs.of(i)]) for i, row in rows}
-
-
-def _from_folds(
-    material: Material, validation: CrossValidation, protocol: str
-) -> Iterator[tuple[str, list[Candidate]]]:
-    for row, columns, logits, _values in validation.scored(protocol == "new_page"):
-        yield material.ids[row], _best(material.ids, columns, probability(logits))
-
-
-def _best(ids: Sequence[str], columns: Any, scores: Any) -> list[Candidate]:
-    order = np.lexsort((columns, -scores))[:POOL_DEPTH]
-    return [Candidate(ids[columns[i]], float(scores[i]), float(scores[i])) for i in order]
+def _from_folds(validation: CrossValidation, protocol: str) -> tuple[Columns, Shortlist]:
+    """The judged rows, and the candidates of each."""
+    rows, columns, scores = [], [], []
+    for row, of_row, logits, _values in validation.scored(protocol == "new_page"):
+        best = np.lexsort((of_row, -logits))[:POOL_DEPTH]
+        rows.append(row)
+        columns.append(of_row[best])
+        scores.append(probability(logits[best]))
+    place = np.repeat(np.arange(len(rows)), [len(found) for found in columns])
+    found = Shortlist.sorted(place, np.concatenate(columns), np.concatenate(scores), len(rows))
+    return np.array(rows, dtype=np.int64), found
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,22 +265,27 @@ class _Judge:
     sees_lists: bool = True
     rules: Mapping[str, Any] = field(default_factory=dict)
 
-    def ours(self, lists: SiteLists, twins: bool = True, balanced: bool = True) -> Lists:
-        """The judged essays' lists, DEPTH long; twins and balanced: whether those rules act."""
-        marked = self.balanced(lists) if balanced else lists
-        return [self.ranked(own, marked[own], twins) for own in self.judged]
+    def ours(self, lists: Shortlist) -> Lists:
+        """The judged essays' lists, DEPTH long."""
+        marks = self.marks(lists)
+        return [self.ranked(row, lists, marks) for row in self.material.graph.judged.tolist()]
 
-    def balanced(self, lists: SiteLists) -> SiteLists:
-        """With the marks that keep the site in balance; where no list is seen, as on a site that has none."""
+    def marks(self, lists: Shortlist) -> Marks:
+        """What keeps the site in balance; where no list is seen, as on a site that has none."""
         if not self.sees_lists:
-            return balance(lists, DEFAULT_LIMIT, MAX_SHARE)
-        allowed = listed_shares(self.material.graph, self.material.ids)
-        return balance(lists, DEFAULT_LIMIT, MAX_SHARE, allowed, self.shown)
+            return find_places(lists, DEFAULT_LIMIT, MAX_SHARE)
+        return find_places(lists, DEFAULT_LIMIT, MAX_SHARE, listed_shares(self.material.graph), self.shown)
 
-    def ranked(self, own: str, candidates: Sequence[Candidate], twins: bool = True) -> list[str]:
+    def ranked(self, row: int, lists: Shortlist, marks: Marks, twins: bool = True) -> list[str]:
         """The first K as a page of K shows them, then what a longer page shows besides."""
         items = self.items if twins else self.untwinned
-        short, long = (self._targets(items, own, candidates, limit) for limit in (K, DEPTH))
+        own, ids, part = self.material.ids[row], self.material.ids, lists.of(row)
+        found = zip(lists.columns[part].tolist(), lists.scores[part].tolist(), marks[part].tolist(), strict=True)
+        candidates = [Candidate(ids[column], score, score, (), PLACES[mark]) for column, score, mark in found]
+        long = self._targets(items, own, candidates, DEPTH)
+        if "lifted" not in {candidate.place for candidate in candidates}:  # only a lifted one may change with the limit
+            return long
+        short = self._targets(items, own, candidates, K)
         return short + [ident for ident in long if ident not in short][: DEPTH - K]
 
     def _targets(self, items: Mapping[str, Item], own: str, candidates: Sequence[Candidate], limit: int) -> list[str]:
@@ -288,7 +302,7 @@ class _Judge:
         return [round(float(recall(hits, relevant, k).mean()), 4) for k in range(1, DEPTH + 1)]
 
     @cached_property
-    def shown(self) -> Mapping[str, int]:
+    def shown(self) -> Columns:
         """How many each page shows by default."""
         return shown_lengths(self.material.essays)
 
@@ -297,13 +311,20 @@ class _Judge:
         """The items as nobody's near-duplicates."""
         return {ident: item._replace(twins=None) for ident, item in self.items.items()}
 
-    def rule_costs(self, lists: SiteLists, with_rules: Any) -> dict[str, Interval]:
-        """What recall@10 would gain without each rule."""
-        without = {
-            "near_duplicates": self.measured(self.ours(lists, twins=False)),
-            "balance": self.measured(self.ours(lists, balanced=False)),
-        }
-        return {rule: bootstrap(values[MAIN] - with_rules) for rule, values in without.items()}
+    def rule_costs(self, lists: Shortlist, ruled: Lists) -> dict[str, Interval]:
+        """What recall@10 would gain without each rule. ruled: the lists under all of them, which stand wherever a rule
+        has nothing to say."""
+        marks, rows = self.marks(lists), self.material.graph.judged.tolist()
+        twins = np.array([self.items[ident].twins is not None for ident in self.material.ids])
+        unmarked = np.zeros_like(marks)
+        without: dict[str, Lists] = {"near_duplicates": [], "balance": []}
+        for row, found in zip(rows, ruled, strict=True):
+            part = lists.of(row)
+            twinned = twins[row] or twins[lists.columns[part]].any()
+            without["near_duplicates"].append(self.ranked(row, lists, marks, twins=False) if twinned else found)
+            without["balance"].append(self.ranked(row, lists, unmarked) if marks[part].any() else found)
+        plain = self.measured(ruled)[MAIN]
+        return {rule: bootstrap(self.measured(found)[MAIN] - plain) for rule, found in without.items()}
 
 
 def _hits(lists: Lists, judged: Sequence[str], truth: Curated) -> tuple[Any, Any]:
@@ -320,12 +341,12 @@ def _lift(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
     return {best: bootstrap(values[OURS][MAIN] - values[best][MAIN])}
 
 
-def _in_degree(material: Material, judge: _Judge, lists: SiteLists, truth: Curated) -> InDegrees:
+def _in_degree(material: Material, judge: _Judge, lists: Shortlist, truth: Curated) -> InDegrees:
     ids = material.ids
-    marked = judge.balanced(lists)
-    found = [judge.ranked(own, marked[own]) for own in ids]
+    marks = judge.marks(lists)
+    found = [judge.ranked(row, lists, marks) for row in range(len(ids))]
     ours = in_degrees((row[:K] for row in found), ids)
-    default = in_degrees((row[: judge.shown[own]] for own, row in zip(ids, found, strict=True)), ids)
+    default = in_degrees((row[:shown] for shown, row in zip(judge.shown.tolist(), found, strict=True)), ids)
     dense = in_degrees([row[:K] for row in BASELINES["dense"](material, ids, truth)], ids)
     return InDegrees(
         ours=sorted(ours.values(), reverse=True),
@@ -337,13 +358,6 @@ def _in_degree(material: Material, judge: _Judge, lists: SiteLists, truth: Curat
         coverage=round(coverage(ours), 4),
         gini=round(gini(ours), 4),
     )
-
-
-def _sample(judged: list[str]) -> list[str]:
-    if len(judged) <= MAX_JUDGED:
-        return judged
-    chosen = np.random.default_rng(_SEED).choice(len(judged), MAX_JUDGED, replace=False)
-    return [judged[i] for i in sorted(chosen)]
 
 
 def _ceiling(truth: Curated, entries: int) -> float | None:

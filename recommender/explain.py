@@ -16,11 +16,11 @@ from scipy import sparse
 from corpus.errors import RelatedArticlesError, UnknownEssay
 from corpus.essay import Essay
 from embeddings.cache import open_cache
-from embeddings.encoder import Encoder, Matrix
+from embeddings.encoder import Encoder, Matrix, cache_key
 from embeddings.views import read_passages
-from recommender.candidates import CandidateFinder
 from recommender.edition import Edition
 from recommender.excerpts import excerpt, worth_naming
+from recommender.finding import candidate_finder
 from recommender.learning import Lesson
 from recommender.list_store import spelled_once
 from recommender.material import Material
@@ -123,7 +123,7 @@ class Explainer:
         self._passages_of = passages_of
         self._material = material = Material.load(edition)
         self._lesson = Lesson.from_json(edition.manifest["lesson"])
-        self._finder = CandidateFinder(material.landscape, material.graph)
+        self._finder = candidate_finder(material.landscape, material.graph)
         self._terms = list(material.reader.lexicon.vocabulary)
         self._rows = {ident: row for row, ident in enumerate(material.ids)}
         self._blurb_rows = {ident: row for row, ident in enumerate(material.blurbs.ids)}
@@ -215,7 +215,7 @@ def reading_passages(edition: Edition, encoder: Encoder, cache: Path) -> Iterato
     Raises EncoderError when the edition was made by another encoder, CacheError when the cache cannot be used.
     """
     edition.check_encoder(encoder.fingerprint)
-    with open_cache(cache, encoder.fingerprint) as opened:
+    with open_cache(cache, cache_key(encoder)) as opened:
         yield lambda essay: read_passages(essay, encoder, opened)
 
 

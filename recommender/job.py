@@ -8,9 +8,8 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,28 +20,30 @@ import corpus
 import embeddings
 import recommender
 from corpus.catalogue import Catalogue, build_catalogue
-from corpus.errors import EditionError, RelatedArticlesError
-from corpus.essay import Essay, PageProblem
+from corpus.errors import EditionError
+from corpus.essay import Essay
 from corpus.records import essay_to_record
-from corpus.sources import PageOptions, list_pages, read_pages
-from embeddings.encoder import Encoder
+from corpus.sources import PageOptions
 from recommender import edition as editions
-from recommender import publish_gate
+from recommender import pace, publish_gate
 from recommender.build_report import BuildReport, Pages
+from recommender.clock import Clock
 from recommender.edition import Edition, Prepare
 from recommender.edition_diff import mean_overlap
 from recommender.editor_labels import EditorLabels
 from recommender.following import hear_editors
 from recommender.publish_gate import Held
 from recommender.ranking import Item, Rules
-from recommender.watch import Unwatched, Watch
+from recommender.reading import Increment, read_site
+from recommender.watch import Unwatched, Watch, counted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they bring numpy along
+    from embeddings.encoder import Encoder
     from recommender.material import Material
 
 _PACKAGES = (
-    *("bm25s", "faiss-cpu", "lxml", "numpy", "rapidfuzz", "scikit-learn", "scipy", "sentence-transformers", "torch"),
-    *("trafilatura", "transformers"),
+    *("bm25s", "faiss-cpu", "lxml", "numpy", "openvino", "rapidfuzz", "scikit-learn", "scipy"),
+    *("sentence-transformers", "torch", "trafilatura", "transformers"),
 )
 
 
@@ -51,46 +52,37 @@ class BuildOptions:
     """What the settings say about a build.
 
     publish_overlap: an edition whose lists overlap less (0-1) with the current one's, on average, is held back; 0 is
-    no limit.
+    no limit. index: see recommender.index.kind_for.
     """
 
     pages: PageOptions = field(default_factory=PageOptions)
     keep_editions: int = editions.KEEP
     publish_overlap: float = 0.0
-
-
-def read_sources(sources: Sequence[Path], options: PageOptions, watch: Watch) -> Pages:
-    """Every page of the sources. Raises SourceNotFound when one does not exist."""
-    listing = list_pages(sources)
-    progress = watch.stage("reading pages", len(listing.files))
-    pages = list(read_pages(listing.files, options, lambda path: progress(1)))
-    essays = tuple(page for page in pages if isinstance(page, Essay))
-    problems = tuple(page for page in pages if isinstance(page, PageProblem))
-    return Pages(essays, problems, listing.passed_over)
+    index: str = "auto"
 
 
 def build(
     sources: Sequence[Path],
     home: Path,
-    encoder: Encoder,
+    encoder: "Encoder",
     options: BuildOptions,
     watch: Watch | None = None,
     prepare: Prepare | None = None,
     labels_of: "LabelsOf | None" = None,
+    increment: Increment | None = None,
 ) -> BuildReport:
     """Read the sources, find every essay's related articles, publish them as a new edition, or hold it back.
 
+    increment: the sources hold only what has changed since an edition (recommender/reading.py).
     prepare: called with the edition before it becomes the current one. labels_of: what editors have
     approved and excluded; None is what the log of this home says.
-    Raises SourceNotFound, BuildInProgress, EncoderError, and RelatedArticlesError when no page became an essay.
+    Raises BuildInProgress, EncoderError, and what recommender.reading.read_site() raises.
     """
     watch = watch or Unwatched()
-    clock = _Clock()
+    clock = Clock()
     with editions.build_lock(home):
         with clock.stage("parse"):
-            pages = read_sources(sources, options.pages, watch)
-        if not pages.essays:
-            raise RelatedArticlesError(_no_essays(pages))
+            pages = read_site(sources, home, options.pages, watch, increment)
         with clock.stage("match"):
             catalogue = build_catalogue(pages.essays)
         labels_of = labels_of or partial(hear_editors, home, now=datetime.now(UTC))
@@ -108,58 +100,63 @@ class _Build:
     home: Path
     pages: Pages
     catalogue: Catalogue
-    encoder: Encoder
+    encoder: "Encoder"
     options: BuildOptions
     watch: Watch
-    clock: "_Clock"
+    clock: Clock
     prepare: Prepare | None
     labels_of: LabelsOf
 
     def run(self) -> BuildReport:
         """Publish the last edition's files again when nothing has changed, else make new ones."""
         last = _last_edition(self.home)
-        before = _lists_of(last) if last else None
         labels = self.labels_of(self.catalogue, last)
-        inputs = _inputs_digest(self.catalogue, self.encoder, labels)
-        with _new_edition(self.home) as folder:
+        inputs = _inputs_digest(self.catalogue, self.encoder, labels, self.options.index)
+        with editions.writing_to(self.home), _new_edition(self.home) as folder:
             if last is not None and last.manifest.get("inputs") == inputs:
                 manifest, encoded = self._copy(last, folder), 0
+                comparison = _Comparison(last, None, self.options.publish_overlap, changed=0, overlap=1.0)
             else:
+                before = _lists_of(last) if last else None
                 manifest, encoded = self._write(folder, before, labels)
-            comparison = _Comparison(last, before, self.options.publish_overlap)
+                comparison = _Comparison(last, before, self.options.publish_overlap)
             return self._publish(folder, {**manifest, "inputs": inputs}, comparison, encoded)
 
     def _copy(self, last: Edition, folder: Path) -> dict[str, Any]:
         for name in last.manifest["files"]:
-            shutil.copyfile(last.folder / name, folder / name)
+            _share(last.folder / name, folder / name)
         return {key: last.manifest[key] for key in ("encoder", "counts", "lesson", "evaluation")}
 
     def _write(self, folder: Path, before: "_Lists | None", labels: EditorLabels) -> tuple[dict[str, Any], int]:
         """Encode, find neighbours, evaluate; returns what the manifest says of it, and how many texts were encoded."""
         # Imported here: a build without a change needs neither scikit-learn nor FAISS.
         from embeddings.cache import PLACE, open_cache
+        from embeddings.encoder import cache_key
         from recommender.blurb_recall import blurb_recall
+        from recommender.encoded import encode_catalogue
         from recommender.evaluation import evaluate
-        from recommender.material import Material, encode_catalogue
+        from recommender.material import Material
         from recommender.neighbourhood import find_neighbourhood
         from recommender.study import study_lists
 
         catalogue, fingerprint = self.catalogue, self.encoder.fingerprint
-        with self.clock.stage("encode"), open_cache(self.home / PLACE, fingerprint) as cache:
+        with self.clock.stage("encode"), open_cache(self.home / PLACE, cache_key(self.encoder)) as cache:
             encoded = encode_catalogue(catalogue, self.encoder, cache, self.watch)
         with self.clock.stage("survey"):
             progress = self.watch.stage("surveying the site", len(catalogue.essays))
-            material = Material.gather(catalogue, encoded, fingerprint, progress)
+            material = Material.gather(catalogue, encoded, fingerprint, progress, self.options.index)
         with self.clock.stage("learn"):
             study = study_lists(material, self.watch, labels)
         with self.clock.stage("candidates"):
             found = find_neighbourhood(material, catalogue, study.pairs, study.lesson)
         with self.clock.stage("evaluate"):
-            blurbs = blurb_recall(material.essays, encoded.views, encoded.vector_of, material.reader, fingerprint)
+            blurbs = blurb_recall(material.essays, encoded, material.reader, fingerprint)
             evaluation = evaluate(material, found.items, catalogue.report.total, study, blurbs)
-        editions.write_lists(folder, found.items.values(), found.lists)
-        editions.write_essays(folder, (essay_to_record(_as_stated(essay)) for essay in catalogue.essays))
-        material.save(folder)
+        with self.clock.stage("write"):
+            progress = self.watch.stage("writing lists", len(catalogue.essays))
+            editions.write_lists(folder, found.items.values(), counted(found.lists, progress))
+            editions.write_essays(folder, (essay_to_record(_as_stated(essay)) for essay in catalogue.essays))
+            material.save(folder)
         self._write_overview(folder, material, before)
         counts = _counts(catalogue, found.items) | {"texts": encoded.count.encoded + encoded.count.reused}
         described = {"encoder": fingerprint, "counts": counts}
@@ -186,10 +183,12 @@ class _Build:
             "problems": [str(problem) for problem in self.pages.problems],
             "remarks": list(self.pages.remarks),
             **manifest,
-            "seconds": self.clock.seconds,
+            "seconds": dict(self.clock.seconds),
+            "rates": self._rates(comparison.last, encoded, manifest["counts"]["texts"]),
         }
         keep, judge = self.options.keep_editions, comparison.judge
-        ident = editions.publish(self.home, folder, described, keep, self.prepare, judge)
+        with self.clock.stage("publish"):
+            ident = editions.publish(self.home, folder, described, keep, self.prepare, judge)
         return BuildReport(
             edition=ident,
             pages=self.pages,
@@ -204,10 +203,15 @@ class _Build:
             held=comparison.held,
         )
 
+    def _rates(self, last: Edition | None, encoded: int, texts: int) -> dict[str, float]:
+        before = last.manifest.get("rates", {}) if last else {}
+        return pace.update_rates(before, self.clock.seconds, len(self.catalogue.essays), encoded, texts)
+
 
 @dataclass(slots=True)
 class _Comparison:
-    """A new edition beside the last one, whose lists are `before`. What is found stays None for a first edition.
+    """A new edition beside the last one, whose lists are `before`; None asks for no look at them. What is found stays
+    None for a first edition.
 
     changed, overlap, held: see BuildReport.
     """
@@ -235,6 +239,14 @@ def _as_stated(essay: Essay) -> Essay:
     return replace(essay, category=None) if essay.category_inferred else essay
 
 
+def _share(path: Path, other: Path) -> None:
+    """The same file under another name: nothing ever writes to an edition's files. A copy where there are no links."""
+    try:
+        other.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, other)
+
+
 @contextmanager
 def _new_edition(home: Path) -> Iterator[Path]:
     """A folder to write an edition in; removed when that fails or is interrupted."""
@@ -256,10 +268,10 @@ def _last_edition(home: Path) -> Edition | None:
     return current
 
 
-def _inputs_digest(catalogue: Catalogue, encoder: Encoder, labels: EditorLabels) -> str:
+def _inputs_digest(catalogue: Catalogue, encoder: "Encoder", labels: EditorLabels, index: str) -> str:
     """Of all that an edition's content depends on: pages, model, editors' labels, this code, the libraries."""
     sha = hashlib.sha256()
-    parts = [catalogue.digest, *(essay.source for essay in catalogue.essays), encoder.fingerprint, labels.digest]
+    parts = [catalogue.digest, *(essay.source for essay in catalogue.essays), encoder.fingerprint, labels.digest, index]
     parts += [f"{name} {version}" for name, version in package_versions().items()]
     for package in (corpus, embeddings, recommender):
         for path in sorted(Path(package.__path__[0]).rglob("*.py")):
@@ -269,8 +281,12 @@ def _inputs_digest(catalogue: Catalogue, encoder: Encoder, labels: EditorLabels)
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of the libraries that an edition depends on."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+    """The versions of the libraries that an edition depends on, as far as they are installed."""
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _counts(catalogue: Catalogue, items: Mapping[str, Item]) -> dict[str, int]:
@@ -296,24 +312,3 @@ def _lists_of(edition: Edition) -> _Lists:
 
 def _differing(before: _Lists, after: _Lists) -> int:
     return sum(before.get(ident) != after.get(ident) for ident in before.keys() | after.keys())
-
-
-def _no_essays(pages: Pages) -> str:
-    if not pages.problems:
-        endings = ", ".join(f"{count} {ending}" for ending, count in pages.passed_over.items())
-        return f"no page found{f' among {endings}' if endings else ''}: name pages (.txt, .html, .md, .jsonl)"
-    return f"none of the {len(pages.problems)} pages could be read; the first: {pages.problems[0]}"
-
-
-class _Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time the block."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,15 @@ from sklearn.utils.extmath import randomized_svd
 
 from embeddings.encoder import Matrix, Progress
 from recommender.model import DEFAULT
-from recommender.signals import Block, relative, spread_of, text_block
+from recommender.signals import Block, Spread, relative, spread_of, text_block
 from recommender.texts import Texts
 
 CHUNK = 256
 """Essays scored at once: about twenty float32 rows over the whole site each."""
+KEPT = 2500**2
+"""Of at most so many pairs all signals of the texts are kept in memory: 50 bytes each."""
+WIDE_SITE = 5000
+"""Of more essays not all are held against all others: see wide_landscape.py."""
 NEAR = 10
 """Essays whose lists vote."""
 RANKS = 100
@@ -30,13 +35,28 @@ _SEED = 5
 
 
 @dataclass(frozen=True, eq=False)
+class Pool:
+    """What each essay of a large site is held against: starts int64 (n + 1,), columns int32 (pairs,), ascending within
+    an essay. spread: see signals.spread_of."""
+
+    starts: NDArray[np.int64]
+    columns: NDArray[np.int32]
+    spread: Spread
+
+    def of(self, row: int) -> slice:
+        """The pairs of one essay."""
+        return slice(int(self.starts[row]), int(self.starts[row + 1]))
+
+
+@dataclass(frozen=True, eq=False)
 class Landscape:
     """texts: in id order. near: (n, n), the NEAR nearest others of each essay, weighted by nearness (cosine of meaning
     plus of wording).
 
     nearest_scores: float32 (n, RANKS or n), ascending: the best default logits that essays give each essay.
     basis: float32 (n, d), the vectors and the COMPONENTS first components of the terms. strengths: float32 (d - dim,),
-    the squared singular values of those.
+    the squared singular values of those. pool: of a large site (see wide_landscape.py), on which near and
+    nearest_scores, -inf where there are none, are of the pairs that were looked at.
     """
 
     texts: Texts
@@ -44,6 +64,7 @@ class Landscape:
     nearest_scores: Matrix
     basis: Matrix
     strengths: Matrix
+    pool: Pool | None = None
 
     @classmethod
     def survey(cls, texts: Texts, progress: Progress = lambda done: None) -> "Landscape":
@@ -69,6 +90,21 @@ class Landscape:
         components = wording / np.where(self.strengths > 0, self.strengths, 1.0)
         basis = np.hstack([others.vectors.matrix, components]).astype(np.float32)
         return Places(others, own, _near(block, own), basis)
+
+    def run(self, start: int) -> "Run":
+        """CHUNK of the site's essays, from this row on, against all of them. Of a site that is no larger than fits into
+        memory it is read once, since every fold of the learning asks for it."""
+        kept = self._runs.get(start)
+        if kept is None:
+            places = self.rows(start, start + CHUNK)
+            kept = read_run(places, text_block(places.texts, self.texts))
+            if len(self.texts) ** 2 <= KEPT:
+                self._runs[start] = kept
+        return kept
+
+    @cached_property
+    def _runs(self) -> dict[int, "Run"]:
+        return {}
 
     def rows(self, start: int, stop: int) -> "Places":
         """Where a run of the site's own essays stands."""
@@ -99,6 +135,27 @@ class Places:
     own: NDArray[np.int64]
     near: sparse.csr_matrix
     basis: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Some essays or drafts against all essays of the site, by their texts.
+
+    block: relative signals set against the site; see signals.text_block. scores: float32, shape (q, n), their default
+    logits. They are read only.
+    """
+
+    places: Places
+    block: Block
+    spread: Spread
+    scores: Matrix
+
+
+def read_run(places: Places, plain: Block) -> Run:
+    """The run of these places. plain: the signals of their texts."""
+    spread = spread_of(plain, places.own.tolist())
+    block = relative(plain, spread)
+    return Run(places, block, spread, DEFAULT.block_logits(block))
 
 
 def _scores(block: Block, own: NDArray[np.int64]) -> Matrix:

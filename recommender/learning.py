@@ -18,8 +18,9 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
 
 from embeddings.encoder import Matrix, Progress
-from recommender.candidates import CandidateFinder, Columns, Mask, Pairs
+from recommender.candidates import Columns, Mask, Pairs
 from recommender.editor_lesson import EditorsLesson
+from recommender.finding import candidate_finder
 from recommender.label_rows import NO_ROWS, RowLabels
 from recommender.landscape import Landscape
 from recommender.list_graph import ListGraph
@@ -133,7 +134,7 @@ def teach(
     """The lesson of all lists, or the default where they are too few or do not help.
 
     validation: of the same graph and labels. pairs: of the whole site. default_recall: recall@10 of the default for
-    each list, in the order of graph.listing.
+    each list, in the order of graph.judged.
     """
     lists = len(graph.listing)
     if not lists:
@@ -141,7 +142,7 @@ def teach(
     if validation is None:
         reason = f"{lists} lists are too few to learn from (under {MIN_LISTS})"
         return Lesson(False, reason, lists, None, DEFAULT, DEFAULT, DEFAULT)
-    taught_by = pairs.select(graph.listing)
+    taught_by = pairs.select(graph.judged)
     texts = replace(DEFAULT, curve=calibrate([(taught_by, DEFAULT.logits(taught_by.values))], graph))
     gain = bootstrap(recalls(validation, graph) - default_recall)
     if gain[1] <= 0:
@@ -166,12 +167,12 @@ def cross_validate(
     """
     seen = graph if taught_by is None else graph.without(set(graph.listing.tolist()) - set(taught_by.tolist()))
     folds = []
-    for rows in deal(graph.listing):
+    for rows in deal(graph.judged):
         hidden = seen.without(rows)
         if len(hidden.listing) < MIN_LISTS * (FOLDS - 1) // FOLDS:
             return None
-        pairs = without_signals(CandidateFinder(landscape, hidden).of_site(), left_out)
-        folds.append(judge(pairs, rows, fit_both(pairs, hidden)))
+        pairs = candidate_finder(landscape, hidden).of_rows(np.union1d(rows, hidden.judged))
+        folds.append(judge(without_signals(pairs, left_out), rows, fit_both(pairs, hidden)))
         progress(1)
     return set_folds_right(folds, graph)
 
@@ -186,18 +187,18 @@ def set_folds_right(folds: Sequence[Fold], graph: ListGraph) -> CrossValidation:
 
 
 def recalls(validation: CrossValidation, graph: ListGraph, new_page: bool = False) -> Values:
-    """recall@10 of each judged page, no rule applied, in the order of graph.listing."""
+    """recall@10 of each judged page, no rule applied, in the order of graph.judged."""
     found = {
         row: _recall(columns, logits, graph.targets(row)) for row, columns, logits, _ in validation.scored(new_page)
     }
-    return np.array([found[row] for row in graph.listing.tolist()])
+    return np.array([found[row] for row in graph.judged.tolist()])
 
 
 def default_recalls(pairs: Pairs, graph: ListGraph) -> Values:
     """The same of the default model. pairs: of the whole site."""
     logits = DEFAULT.logits(pairs.values)
     return np.array(
-        [_recall(pairs.columns[pairs.of(r)], logits[pairs.of(r)], graph.targets(r)) for r in graph.listing.tolist()]
+        [_recall(pairs.columns[pairs.of(r)], logits[pairs.of(r)], graph.targets(r)) for r in graph.judged.tolist()]
     )
 
 
@@ -215,7 +216,7 @@ def deal(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def judge(pairs: Pairs, rows: Columns, models: tuple[Model, Model]) -> Fold:
-    """These pages, scored by models for listed and for new ones that have not seen them. pairs: of the whole site."""
+    """These pages, scored by models for listed and for new ones that have not seen them. pairs: these among them."""
     listed, new = models
     judged = pairs.select(rows)
     as_new = judged.as_new()
@@ -225,7 +226,7 @@ def judge(pairs: Pairs, rows: Columns, models: tuple[Model, Model]) -> Fold:
 
 def fit_both(pairs: Pairs, graph: ListGraph, labels: RowLabels = NO_ROWS) -> tuple[Model, Model]:
     """The models for listed and for new pages, from the pages that have a list or labels. pairs: of the whole site."""
-    teaching = pairs.select(np.union1d(graph.listing, labels.pages) if len(labels) else graph.listing)
+    teaching = pairs.select(np.union1d(graph.judged, labels.pages) if len(labels) else graph.judged)
     listed = _fit("learned, for pages that lists name", teaching, graph, labels)
     return listed, _fit("learned, for new pages", teaching.as_new(), graph, labels)
 

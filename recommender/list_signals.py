@@ -24,7 +24,7 @@ class ListSignals:
 
     def __init__(self, landscape: Landscape, graph: ListGraph) -> None:
         self._graph = graph
-        self._ridge = _Ridge(landscape.basis, graph)
+        self._ridge = Ridge(landscape.basis, graph)
 
     def predicted(self, places: Places) -> Matrix:
         """One of them. The last bits of an essay's row depend on how many are foretold at once."""
@@ -99,12 +99,14 @@ def _here(graph: ListGraph, places: Places) -> sparse.csr_matrix:
     return sparse.csr_matrix(picks @ graph.turned, dtype=np.float32)
 
 
-class _Ridge:
+class Ridge:
     """Foretells a list from the text: ridge regression of the lists on the basis, over the essays that have one.
 
     With basis rows x, lists as rows y and A = (X'X + RIDGE I)^-1, the prediction for x is x A X'Y. For an essay that
     took part itself, as row p with the list y and the prediction z, it is the one that leaves it out:
     x A X'Y - (x A p') (y - z) / (1 - p A p'), which is exactly the prediction of the others (Allen, 1974).
+
+    weights: A X'Y, float32, shape (d, n).
     """
 
     def __init__(self, basis: Matrix, graph: ListGraph) -> None:
@@ -113,19 +115,33 @@ class _Ridge:
         self._basis = basis
         self._inverse = np.linalg.inv(x.T @ x + RIDGE * np.eye(basis.shape[1]))
         lists = graph.matrix[rows]
-        self._weights = np.asarray((lists.T @ (x @ self._inverse)).T, dtype=np.float32)
+        self.weights = np.asarray((lists.T @ (x @ self._inverse)).T, dtype=np.float32)
         self._takes_part = graph.lengths > 0
 
     def predict(self, places: Places, own_lists: Matrix) -> Matrix:
         """The foretold list of each essay, its own list left out; about 0 to 1."""
-        predicted = places.basis @ self._weights
+        predicted = places.basis @ self.weights
         took_part = np.array([own >= 0 and bool(self._takes_part[own]) for own in places.own], dtype=np.bool_)
         part = self._basis[places.own[took_part]]
-        surplus = own_lists[took_part] - part @ self._weights
+        surplus = own_lists[took_part] - part @ self.weights
         influence = _products(places.basis[took_part], self._inverse, part)
         leverage = _products(part, self._inverse, part)
         predicted[took_part] -= (influence / (1.0 - leverage))[:, None] * surplus
         return np.asarray(predicted, dtype=np.float32)
+
+    def pulls(self) -> Matrix:
+        """Of each essay of the site, p A p' / (1 - p A p'): its prediction without itself is z - pull (y - z). 0 where
+        it took no part. float32, shape (n,)."""
+        found = np.zeros(len(self._basis), dtype=np.float32)
+        rows = np.flatnonzero(self._takes_part)
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            leverage = _products(self._basis[some], self._inverse, self._basis[some])
+            found[some] = leverage / (1.0 - leverage)
+        return found
+
+
+_AT_ONCE = 4096
 
 
 def _products(left: Matrix, between: NDArray[Any], right: Matrix) -> Matrix:

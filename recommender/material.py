@@ -1,7 +1,7 @@
 """What the offline side works on: a site's essays and blurbs as the signals read them, and who lists whom. Written into
 an edition, and read back to suggest for a draft, to explain or to evaluate without encoding anything anew."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,39 +13,20 @@ from corpus.catalogue import Catalogue, UnmatchedBlurb, build_catalogue
 from corpus.errors import EditionError, ShapeMismatch
 from corpus.essay import Essay, PageRejected
 from corpus.records import essay_from_record
-from embeddings.cache import VectorCache
-from embeddings.encoder import Encoder, Matrix, Progress
-from embeddings.vectors import Vectors, stack
-from embeddings.views import EncodingCount, Views, encode_texts, pool, views_of
-from recommender.blurb_recall import shown_blurbs
+from embeddings.encoder import Matrix, Progress
+from embeddings.vectors import Vectors
 from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, check_edition, read_lines
-from recommender.landscape import Landscape
+from recommender.encoded import EncodedCatalogue
+from recommender.finding import survey_site
+from recommender.landscape import Landscape, Pool
 from recommender.lexical import Lexicon, whole_text
 from recommender.list_graph import ListGraph
+from recommender.signals import RELATIVE
 from recommender.texts import SiteReader, Texts
-from recommender.watch import Watch
 
 _FROM_LANDSCAPE = ("near", "nearest_scores", "basis", "strengths")
 _FROM_TEXTS = ("terms", "titles_named")
 """What takes long to read again; the other fields of Texts are made anew."""
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedCatalogue:
-    """views: of each essay, in order. vector_of: the vector, shape (dim,), of every text of views and blurbs."""
-
-    views: Sequence[Views]
-    vector_of: Mapping[str, Matrix]
-    count: EncodingCount
-
-
-def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: VectorCache, watch: Watch) -> EncodedCatalogue:
-    """Encode whatever the cache does not hold yet: the views of every essay, and every blurb."""
-    views = views_of(catalogue.essays, encoder, cache, watch.stage("cutting passages", len(catalogue.essays)))
-    texts = {text for view in views for text in view.texts()} | {blurb.text for blurb in catalogue.unmatched}
-    texts |= {text for text, _target in shown_blurbs(catalogue.essays)}
-    vector_of, count = encode_texts(texts, encoder, cache, watch.stage("encoding texts", len(texts)))
-    return EncodedCatalogue(views, vector_of, count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +59,18 @@ class Material:
         encoded: EncodedCatalogue,
         fingerprint: str,
         progress: Progress = lambda done: None,
+        index: str = "auto",
     ) -> "Material":
-        """The material of a site, from the vectors of its texts."""
-        essays, vector_of = catalogue.essays, encoded.vector_of
-        vectors = Vectors(tuple(e.id for e in essays), pool(encoded.views, vector_of.__getitem__), fingerprint)
-        summaries = _summaries(encoded, vectors.dim)
+        """The material of a site, from the vectors of its texts. index: see recommender.index.kind_for."""
+        essays = catalogue.essays
+        vectors = Vectors(tuple(e.id for e in essays), encoded.vectors, fingerprint)
         reader = SiteReader(essays, Lexicon.learn([whole_text(essay) for essay in essays]))
-        blurb_matrix = stack([vector_of[blurb.text] for blurb in catalogue.unmatched], vectors.dim)
         return cls(
             essays,
             reader,
-            Landscape.survey(reader.read_site(essays, vectors, summaries), progress),
+            survey_site(reader.read_site(essays, vectors, encoded.summaries), progress, index),
             ListGraph.of(vectors.ids, catalogue.curated),
-            _read_blurbs(reader, catalogue.unmatched, blurb_matrix, fingerprint),
+            _read_blurbs(reader, catalogue.unmatched, encoded.blurbs, fingerprint),
         )
 
     def save(self, folder: Path) -> None:
@@ -104,6 +84,7 @@ class Material:
         for owner, names in ((self.landscape, _FROM_LANDSCAPE), (self.texts, _FROM_TEXTS)):
             for name in names:
                 arrays |= _to_arrays(name, getattr(owner, name))
+        arrays |= _pool_to_arrays(self.landscape.pool)
         np.savez(folder / VECTORS, **arrays)
 
     @classmethod
@@ -138,16 +119,14 @@ def _restore(edition: Edition, essays: tuple[Essay, ...], stored: Mapping[str, A
     return Material(
         essays,
         reader,
-        Landscape(texts, **{name: _from_arrays(name, stored) for name in _FROM_LANDSCAPE}),
+        Landscape(
+            texts,
+            **{name: _from_arrays(name, stored) for name in _FROM_LANDSCAPE},
+            pool=_pool_from_arrays(stored),
+        ),
         ListGraph.of(vectors.ids, curated_of(edition)),
         _read_blurbs(reader, unmatched, stored["blurb_vectors"], fingerprint),
     )
-
-
-def _summaries(encoded: EncodedCatalogue, dim: int) -> Matrix:
-    """Vector of title and standfirst of each essay; zeros where there is neither."""
-    nothing = np.zeros(dim, dtype=np.float32)
-    return stack([encoded.vector_of[v.summary] if v.summary else nothing for v in encoded.views], dim)
 
 
 def _read_blurbs(reader: SiteReader, blurbs: Iterable[UnmatchedBlurb], matrix: Matrix, fingerprint: str) -> Texts:
@@ -167,6 +146,21 @@ def _to_arrays(name: str, matrix: Any) -> dict[str, Any]:
     if not sparse.issparse(matrix):
         return {name: matrix}
     return {f"{name}.{part}": np.asarray(getattr(matrix, part)) for part in _SPARSE}
+
+
+def _pool_to_arrays(pool: Pool | None) -> dict[str, Any]:
+    """Nothing where there is none."""
+    if pool is None:
+        return {}
+    spread = {f"pool.spread.{name}": values for name, values in pool.spread.items()}
+    return {"pool.starts": pool.starts, "pool.columns": pool.columns} | spread
+
+
+def _pool_from_arrays(stored: Mapping[str, Any]) -> Pool | None:
+    if "pool.starts" not in stored:
+        return None
+    spread = {name: stored[f"pool.spread.{name}"] for name in RELATIVE}
+    return Pool(stored["pool.starts"], stored["pool.columns"], spread)
 
 
 def _from_arrays(name: str, stored: Mapping[str, Any]) -> Any:

@@ -1,26 +1,29 @@
 """From a site's material to what an edition says: its items, and the candidates of every essay under both profiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from corpus.catalogue import Catalogue, UnmatchedBlurb
 from corpus.essay import Essay
 from embeddings.encoder import Matrix
-from recommender.balance import MAX_SHARE, balance
-from recommender.candidates import CandidateFinder, Columns, Pairs
+from recommender.balance import PLACES, find_places
+from recommender.candidates import Columns, Pairs
+from recommender.finding import candidate_finder
 from recommender.landscape import CHUNK
 from recommender.learning import Lesson
 from recommender.list_graph import ListGraph
 from recommender.list_store import EssayLists
 from recommender.material import Material
 from recommender.model import Model, Values, probability
-from recommender.ranking import DEFAULT_LIMIT, Candidate, Item, list_limit
+from recommender.ranking import DEFAULT_LIMIT, MAX_SHARE, Candidate, Item, list_limit
+from recommender.shortlist import Shortlist
 from recommender.signals import SIGNALS, relative, spread_of, text_block
 from recommender.sketch import sketches
 from recommender.texts import Texts
-from recommender.twins import find_twins
+from recommender.twins import AKIN, find_twins
 
 CANDIDATES = 50
 """Essays that an edition keeps for each essay and profile: more than any page shows, so that decisions and rules have a
@@ -38,10 +41,11 @@ _WORDING = SIGNALS.index("wording")
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """items: by id, essays first. lists: one for each essay, in id order."""
+    """items: by id, essays first. lists: one for each essay, in id order, made anew by every reading: those of a large
+    site do not fit into memory at once."""
 
     items: Mapping[str, Item]
-    lists: tuple[EssayLists, ...]
+    lists: Iterable[EssayLists]
 
 
 def find_neighbourhood(material: Material, catalogue: Catalogue, pairs: Pairs, lesson: Lesson) -> Neighbourhood:
@@ -50,63 +54,66 @@ def find_neighbourhood(material: Material, catalogue: Catalogue, pairs: Pairs, l
     pairs: the candidates of every essay of the site.
     """
     items = find_items(material, catalogue.unmatched, pairs, catalogue.curated)
-    twins = {ident: item.twins for ident, item in items.items() if item.twins}
-    candidates = essay_candidates(material.ids, pairs, lesson, twins)
-    balanced = balance(
-        candidates,
-        DEFAULT_LIMIT,
-        MAX_SHARE,
-        listed_shares(material.graph, material.ids),
-        shown_lengths(material.essays),
-    )
-    blurbs = _blurb_candidates(material, lesson)
-    listed = _curated_candidates(material, catalogue.curated, lesson, blurbs)
-    lists = tuple(
-        EssayLists(
-            essay.id,
-            list_length=len(essay.blurbs) + len(essay.related),
-            curated=tuple(listed[essay.id]),
-            candidates=tuple(balanced[essay.id]),
-            unlinked=tuple(blurbs[row][:UNLINKED]),
-        )
-        for row, essay in enumerate(material.essays)
-    )
-    return Neighbourhood(items, lists)
+    groups = twin_groups(material.ids, items)
+    editors, meaning = probability(lesson.logits(pairs)), lesson.texts.probabilities(pairs.values)
+    kept = keep_candidates(pairs, editors, meaning, groups)
+    lists = Shortlist(kept.starts, pairs.columns[kept.pairs], editors[kept.pairs])
+    marks = find_places(lists, DEFAULT_LIMIT, MAX_SHARE, listed_shares(material.graph), shown_lengths(material.essays))
+    return Neighbourhood(items, _Lists(material, catalogue, pairs, lesson, kept, marks))
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What an edition keeps of every essay's pairs, by (-editors, id).
+
+    starts: int64 (essays + 1,). pairs: int64 (k,), places in the pairs of the site.
+    """
+
+    starts: Columns
+    pairs: Columns
+
+
+def keep_candidates(pairs: Pairs, editors: Values, meaning: Values, groups: Columns) -> Kept:
+    """The best of each essay by each score; see CANDIDATES. groups: see twin_groups()."""
+    kept: list[Columns] = []
+    for place, row in enumerate(pairs.rows.tolist()):
+        part = pairs.of(place)
+        by_editors = np.argsort(-editors[part], kind="stable")
+        twins = groups[pairs.columns[part]]
+        chosen = np.zeros(part.stop - part.start, dtype=np.bool_)
+        for order in (by_editors, np.argsort(-meaning[part], kind="stable")):
+            chosen[_enough(order[:DEPTH], twins, groups[row])] = True
+        kept.append(part.start + by_editors[chosen[by_editors]])
+    starts = np.concatenate([[0], np.cumsum([len(part) for part in kept])]).astype(np.int64)
+    return Kept(starts, np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64))
+
+
+def twin_groups(ids: Sequence[str], items: Mapping[str, Item]) -> Columns:
+    """Of each essay a number that its near-duplicates have too, -1 where there are none: int64 (n,)."""
+    numbers: dict[str, int] = {}
+    found = [items[ident].twins for ident in ids]
+    return np.array([-1 if group is None else numbers.setdefault(group, len(numbers)) for group in found], np.int64)
 
 
 def find_items(
     material: Material, unmatched: Sequence[UnmatchedBlurb], pairs: Pairs, curated: Mapping[str, Sequence[str]]
 ) -> dict[str, Item]:
     """Every essay and unmatched blurb as an item."""
-    twins = find_twins(material.essays, nearest_wordings(material.ids, pairs), curated)
+    twins = find_twins(material.essays, akin_wordings(material.ids, pairs), curated)
     essays = zip(material.essays, sketches(material.texts.vectors.matrix), strict=True)
     items = {essay.id: _essay_item(essay, twins, sketch) for essay, sketch in essays}
     blurbs = zip(unmatched, sketches(material.blurbs.vectors.matrix), strict=True)
     return items | {blurb.id: _blurb_item(blurb, sketch) for blurb, sketch in blurbs}
 
 
-def nearest_wordings(ids: Sequence[str], pairs: Pairs) -> list[dict[str, float]]:
-    """For each essay, its candidates with the plain wording signal."""
-    found = []
-    for place in range(len(pairs)):
-        wording = pairs.plain_values(place)[:, _WORDING].tolist()
-        found.append({ids[c]: w for c, w in zip(pairs.columns[pairs.of(place)].tolist(), wording, strict=True)})
-    return found
-
-
-def essay_candidates(
-    ids: Sequence[str], pairs: Pairs, lesson: Lesson, twins: Mapping[str, str]
-) -> dict[str, list[Candidate]]:
-    """The essays' candidates: the best by each profile, by (-editors, id)."""
-    editors, meaning = probability(lesson.logits(pairs)), lesson.texts.probabilities(pairs.values)
-    found: dict[str, list[Candidate]] = {}
-    for place, row in enumerate(pairs.rows.tolist()):
-        part = pairs.of(place)
-        targets = [ids[column] for column in pairs.columns[part].tolist()]
-        by_editors, by_meaning = _order(editors[part], targets), _order(meaning[part], targets)
-        kept = {*_enough(by_editors, targets, twins, ids[row]), *_enough(by_meaning, targets, twins, ids[row])}
-        chosen = [i for i in by_editors if i in kept]
-        found[ids[row]] = to_candidates(ids, pairs, place, lesson, np.array(chosen, dtype=np.int64))
+def akin_wordings(ids: Sequence[str], pairs: Pairs) -> list[dict[str, float]]:
+    """For each essay, those of its candidates whose plain wording signal is AKIN or more, with that."""
+    mean, deviation = pairs.spread["wording"][pairs.owner].T
+    wording = pairs.values[:, _WORDING] * deviation + mean
+    found: list[dict[str, float]] = [{} for _ in range(len(pairs))]
+    at = np.flatnonzero(wording >= AKIN)
+    for place, column, value in zip(pairs.owner[at], pairs.columns[at], wording[at], strict=True):
+        found[place][ids[column]] = float(value)
     return found
 
 
@@ -121,33 +128,28 @@ def to_candidates(
     return _as_candidates([ids[c] for c in pairs.columns[part][chosen].tolist()], values, plain, model, lesson.texts)
 
 
-def listed_shares(graph: ListGraph, ids: Sequence[str]) -> dict[str, float]:
-    """In what share of their lists the editors name each essay."""
-    lists = max(len(graph.listing), 1)
-    return {ident: count / lists for ident, count in zip(ids, graph.listed_by.tolist(), strict=True) if count}
+def listed_shares(graph: ListGraph) -> Values:
+    """In what share of their lists the editors name each essay: float64 (n,)."""
+    return graph.listed_by.astype(np.float64) / max(len(graph.listing), 1)
 
 
-def shown_lengths(essays: Sequence[Essay]) -> dict[str, int]:
-    """How many related articles each page shows by default."""
-    return {essay.id: list_limit(len(essay.blurbs) + len(essay.related)) for essay in essays}
+def shown_lengths(essays: Sequence[Essay]) -> Columns:
+    """How many related articles each page shows by default: int64 (n,)."""
+    return np.array([list_limit(len(essay.blurbs) + len(essay.related)) for essay in essays], dtype=np.int64)
 
 
-def _order(scores: Values, targets: Sequence[str]) -> list[int]:
-    """By (-score, id)."""
-    return sorted(range(len(targets)), key=lambda i: (-scores[i], targets[i]))
+def _enough(order: Columns, twins: Columns, own: int) -> Columns:
+    """The first of the order, cut where there are CANDIDATES that a list could show side by side.
 
-
-def _enough(order: Sequence[int], targets: Sequence[str], twins: Mapping[str, str], own: str) -> Sequence[int]:
-    """The best of the first DEPTH, cut where there are CANDIDATES that a list could show side by side."""
-    groups = {twins.get(own)} - {None}
-    distinct = 0
-    for place, i in enumerate(order[:DEPTH]):
-        group = twins.get(targets[i])
-        distinct += group is None or group not in groups
-        groups.add(group)
-        if distinct == CANDIDATES:
-            return order[: place + 1]
-    return order[:DEPTH]
+    twins: the group of each, -1 for none; own: the group of the essay.
+    """
+    groups = twins[order]
+    if (groups < 0).all():
+        return order[:CANDIDATES]
+    firsts = np.zeros(len(order), dtype=np.bool_)
+    firsts[np.unique(groups, return_index=True)[1]] = True
+    distinct = np.cumsum(np.where(groups < 0, True, firsts & (groups != own)))
+    return order[: int(np.searchsorted(distinct, CANDIDATES)) + 1]
 
 
 def _as_candidates(ids: Sequence[str], values: Matrix, plain: Matrix, model: Model, texts: Model) -> list[Candidate]:
@@ -165,16 +167,6 @@ def _reasons(plain: Matrix, contributions: Values) -> list[tuple[tuple[str, floa
     ]
 
 
-def _blurb_candidates(material: Material, lesson: Lesson) -> list[list[Candidate]]:
-    """All unmatched blurbs for each essay, best first: by their texts, which is all that is known of them."""
-    if not len(material.blurbs):
-        return [[] for _ in material.ids]
-    found: list[list[Candidate]] = []
-    for chunk in material.texts.chunks(CHUNK):
-        found += _score_blurbs(chunk, material, lesson)
-    return found
-
-
 def blurb_values(essays: Texts, material: Material) -> tuple[Matrix, Matrix]:
     """The signals of some of the site's essays and all unmatched blurbs, as the models read them and as people do:
     float32, shape (essays, blurbs, signals)."""
@@ -188,32 +180,58 @@ def blurb_values(essays: Texts, material: Material) -> tuple[Matrix, Matrix]:
     return values, as_read
 
 
-def _score_blurbs(essays: Texts, material: Material, lesson: Lesson) -> list[list[Candidate]]:
-    values, as_read = blurb_values(essays, material)
-    found = []
-    for row in range(len(essays)):
-        scored = _as_candidates(material.blurbs.ids, values[row], as_read[row], lesson.texts, lesson.texts)
-        found.append(sorted(scored, key=lambda c: (-c.editors, c.id)))
-    return found
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """Every essay's lists, in id order, a run of essays at a time."""
 
+    material: Material
+    catalogue: Catalogue
+    pairs: Pairs
+    lesson: Lesson
+    kept: Kept
+    marks: NDArray[np.int8]
 
-def _curated_candidates(
-    material: Material, curated: Mapping[str, Sequence[str]], lesson: Lesson, blurbs: Sequence[Sequence[Candidate]]
-) -> dict[str, list[Candidate]]:
-    """The curated items of each essay, in list order, scored as any candidate is."""
-    row_of = {ident: row for row, ident in enumerate(material.ids)}
-    wanted = [
-        np.array(sorted(row_of[i] for i in curated.get(ident, ()) if i in row_of), dtype=np.int64)
-        for ident in material.ids
-    ]
-    pairs = CandidateFinder(material.landscape, material.graph).exactly(wanted)
-    scored: dict[str, list[Candidate]] = {}
-    for row, ident in enumerate(material.ids):
-        by_id = {
-            candidate.id: candidate for candidate in (*to_candidates(material.ids, pairs, row, lesson), *blurbs[row])
-        }
-        scored[ident] = [by_id[target] for target in curated.get(ident, ())]
-    return scored
+    def __iter__(self) -> Iterator[EssayLists]:
+        curated = self._curated_pairs()
+        for start in range(0, len(self.material.ids), CHUNK):
+            blurbs = self._score_blurbs(start)
+            for row in range(start, min(start + CHUNK, len(self.material.ids))):
+                yield self._of(row, curated, blurbs[row - start])
+
+    def _of(self, row: int, curated: Pairs, blurbs: Sequence[Candidate]) -> EssayLists:
+        essay, ids, lesson = self.material.essays[row], self.material.ids, self.lesson
+        part = slice(self.kept.starts[row], self.kept.starts[row + 1])
+        chosen = self.kept.pairs[part] - self.pairs.starts[row]
+        placed = zip(to_candidates(ids, self.pairs, row, lesson, chosen), self.marks[part].tolist(), strict=True)
+        by_id = {candidate.id: candidate for candidate in (*to_candidates(ids, curated, row, lesson), *blurbs)}
+        return EssayLists(
+            essay.id,
+            list_length=len(essay.blurbs) + len(essay.related),
+            curated=tuple(by_id[target] for target in self.catalogue.curated.get(essay.id, ())),
+            candidates=tuple(candidate._replace(place=PLACES[mark]) for candidate, mark in placed),
+            unlinked=tuple(blurbs[:UNLINKED]),
+        )
+
+    def _curated_pairs(self) -> Pairs:
+        """The essays that each curated list names, scored as any candidate is."""
+        row_of = {ident: row for row, ident in enumerate(self.material.ids)}
+        lists = (self.catalogue.curated.get(ident, ()) for ident in self.material.ids)
+        wanted = [np.array(sorted(row_of[i] for i in listed if i in row_of), dtype=np.int64) for listed in lists]
+        return candidate_finder(self.material.landscape, self.material.graph).exactly(wanted)
+
+    def _score_blurbs(self, start: int) -> list[list[Candidate]]:
+        """The unmatched blurbs for each essay of a run, best first: by their texts, which is all that is known of
+        them."""
+        material, texts = self.material, self.lesson.texts
+        essays = material.texts.rows(start, start + CHUNK)
+        if not len(material.blurbs):
+            return [[] for _ in essays.ids]
+        values, as_read = blurb_values(essays, material)
+        scored = (
+            _as_candidates(material.blurbs.ids, v, plain, texts, texts)
+            for v, plain in zip(values, as_read, strict=True)
+        )
+        return [sorted(row, key=lambda c: (-c.editors, c.id)) for row in scored]
 
 
 def _essay_item(essay: Essay, twins: Mapping[str, str], sketch: int) -> Item:

@@ -8,12 +8,11 @@ from pathlib import Path
 from statistics import fmean, median
 
 from corpus.catalogue import Unjoined
-from recommender.balance import MAX_SHARE
 from recommender.edition import OVERVIEW, Edition
 from recommender.edition_diff import overlap_of
 from recommender.list_store import EssayLists
 from recommender.overview import PageFacts, write_overview
-from recommender.ranking import DEFAULT_LIMIT, Item, Recommendation, Rules, list_limit
+from recommender.ranking import DEFAULT_LIMIT, MAX_SHARE, Item, Recommendation, Rules, list_limit
 
 WEIGHTS = {
     "few": 1.0,  # how far the model's suggestions fall short of the list's length, as a share of it

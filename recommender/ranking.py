@@ -20,6 +20,8 @@ Place = Literal["", "held", "lifted"]
 DEFAULT_LIMIT = 12
 """How many a page shows when it has no curated list whose length to follow."""
 MAX_LIMIT = 50
+MAX_SHARE = 0.05
+"""No essay stands in a larger share of all lists, unless editors list it more often (recommender/balance.py)."""
 LIFTING_LIMIT = 5
 """A shorter list lifts nothing: each of its places is worth too much."""
 SKETCH_BITS = 256

@@ -29,6 +29,7 @@ None of them ever reads the essay's own list. The last two read lists that name 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from embeddings.encoder import Matrix
@@ -58,8 +59,8 @@ _FLAT = 1e-9  # a deviation under this means that all essays are alike: the sign
 
 Block = dict[str, Matrix]
 """Signal -> its values for some essays and all items: float32, shape (essays, items)."""
-Spread = dict[str, Matrix]
-"""Relative signal -> mean and deviation of each essay's row: float32, shape (essays, 2)."""
+Spread = dict[str, NDArray[np.float64]]
+"""Relative signal -> mean and deviation of each essay's row: float64, shape (essays, 2)."""
 
 
 def vector_block(essays: Texts, items: Texts) -> Block:
@@ -86,10 +87,12 @@ def text_block(essays: Texts, items: Texts, vectors: Block | None = None) -> Blo
 
 
 def spread_of(block: Mapping[str, Matrix], own: Sequence[int]) -> Spread:
-    """Mean and deviation over the site's essays but the one itself. own: its column in the block, -1 for none."""
-    return {
-        name: np.array([_spread(name, row, o) for row, o in zip(block[name], own, strict=True)]) for name in RELATIVE
-    }
+    """Mean and deviation over the site's essays but the one itself, of the relative signals in the block.
+
+    own: its column in the block, -1 for none.
+    """
+    columns = np.array(own, dtype=np.int64)
+    return {name: _spread(name, block[name], columns) for name in RELATIVE if name in block}
 
 
 def relative(block: Mapping[str, Matrix], spread: Spread) -> Block:
@@ -97,18 +100,24 @@ def relative(block: Mapping[str, Matrix], spread: Spread) -> Block:
     return dict(block) | {name: _relative(block[name], spread[name]) for name in RELATIVE}
 
 
-def _relative(values: Matrix, spread: Matrix) -> Matrix:
+def _relative(values: Matrix, spread: NDArray[np.float64]) -> Matrix:
     mean, deviation = spread[:, :1], spread[:, 1:]
     flat = deviation <= _FLAT
     found = np.where(flat, 0.0, (values - mean) / np.where(flat, 1.0, deviation))
     return np.asarray(found, dtype=np.float32)
 
 
-def _spread(name: str, row: Matrix, own: int) -> tuple[float, float]:
-    others = np.delete(row, own) if own >= 0 else row
-    if others.size < _FEW_ESSAYS:
-        return _TYPICAL[name]
-    return float(others.mean(dtype=np.float64)), float(others.std(dtype=np.float64))
+def _spread(name: str, values: Matrix, own: NDArray[np.int64]) -> NDArray[np.float64]:
+    counts = values.shape[1] - (own >= 0)
+    if not len(values) or counts.min() < _FEW_ESSAYS:  # a site is as small for all of its essays but one
+        return np.tile(_TYPICAL[name], (len(values), 1))
+    itself = np.flatnonzero(own >= 0), own[own >= 0]
+    others = values.astype(np.float64)
+    others[itself] = 0.0
+    mean = others.sum(axis=1) / counts
+    others -= mean[:, None]
+    others[itself] = 0.0
+    return np.column_stack([mean, np.sqrt(np.square(others, out=others).sum(axis=1) / counts)])
 
 
 def _product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Matrix:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from recommender.candidates import CandidateFinder, Pairs
+from recommender.candidates import Pairs
 from recommender.editor_labels import NO_LABELS, EditorLabels
 from recommender.editor_trial import learn_with_editors
+from recommender.finding import candidate_finder
 from recommender.learning import FOLDS, CrossValidation, Lesson, cross_validate, default_recalls, teach
 from recommender.material import Material
 from recommender.watch import Unwatched, Watch
@@ -23,7 +24,7 @@ def study_lists(material: Material, watch: Watch | None = None, labels: EditorLa
     """Find candidates, judge by folds what the lists and the editors' labels teach, and learn from all of them."""
     watch = watch or Unwatched()
     landscape, graph = material.landscape, material.graph
-    pairs = CandidateFinder(landscape, graph).of_site(watch.stage("finding candidates", len(material.ids)))
+    pairs = candidate_finder(landscape, graph).of_site(watch.stage("finding candidates", len(material.ids)))
     progress = watch.stage("learning from lists", FOLDS)
     if labels:
         return Study(pairs, *learn_with_editors(landscape, graph, pairs, labels, progress))

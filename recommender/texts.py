@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from corpus.essay import Essay
@@ -59,6 +60,14 @@ class Texts:
         """A run of them."""
         part = Vectors(self.ids[start:stop], self.vectors.matrix[start:stop], self.vectors.fingerprint)
         others = {f.name: getattr(self, f.name)[start:stop] for f in fields(self) if f.name != "vectors"}
+        return Texts(part, **others)
+
+    def at(self, rows: NDArray[np.int64]) -> "Texts":
+        """Those of these rows, in the order given."""
+        part = Vectors(
+            tuple(self.ids[row] for row in rows.tolist()), self.vectors.matrix[rows], self.vectors.fingerprint
+        )
+        others = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "vectors"}
         return Texts(part, **others)
 
     def chunks(self, size: int) -> Iterator["Texts"]:

@@ -87,7 +87,7 @@ def _point(material: Material, share: float, seen: Any, default: Values) -> Curv
     validation = cross_validate(material.landscape, material.graph, taught_by=seen)
     if validation is not None:
         curated, new = _both(validation, material.graph)
-        told = np.isin(material.graph.listing, seen)
+        told = np.isin(material.graph.judged, seen)
         if bootstrap((curated - default)[told])[1] > 0:
             return CurvePoint(share, len(seen), bootstrap(curated), bootstrap(new), used=True)
     return CurvePoint(share, len(seen), bootstrap(default), bootstrap(default), used=False)

@@ -1,9 +1,15 @@
 """How long work shows its progress."""
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:  # it brings numpy along
     from embeddings.encoder import Progress
+
+_T = TypeVar("_T")
+
+ENCODING = "encoding texts"
+"""The stage whose work outlives a build that is interrupted."""
 
 
 class Watch(Protocol):
@@ -20,3 +26,29 @@ class Unwatched:
     def stage(self, name: str, total: int) -> "Progress":
         """See Watch.stage."""
         return lambda done: None
+
+
+class Counting:
+    """Counts what another Watch shows. done: items by stage."""
+
+    def __init__(self, shown: Watch) -> None:
+        self.done: dict[str, int] = {}
+        self._shown = shown
+
+    def stage(self, name: str, total: int) -> "Progress":
+        """See Watch.stage."""
+        show = self._shown.stage(name, total)
+        self.done[name] = 0
+
+        def progress(done: int) -> None:
+            self.done[name] += done
+            show(done)
+
+        return progress
+
+
+def counted(items: Iterable[_T], progress: "Progress") -> Iterator[_T]:
+    """The items; progress is called after each."""
+    for item in items:
+        yield item
+        progress(1)

@@ -37,7 +37,7 @@ class Answers:
         self.key = self._digest(edition, site, shares, default)
         self.standing = standing or undecided(edition)
         self.site, self.default = site, default
-        self._edition_name = EditionName(id=edition.id, built_at=edition.built_at)
+        self.edition_name = EditionName(id=edition.id, built_at=edition.built_at)
 
     def under(self, standing: Standing) -> "Answers":
         """The same with other decisions."""
@@ -105,7 +105,7 @@ class Answers:
     def _response(self, essay: Item, asked: Asked, found: Sequence[tuple[Recommendation, Item]]) -> RelatedResponse:
         return RelatedResponse(
             article=ArticleName(id=essay.id, url=essay.url, title=essay.title),
-            edition=self._edition_name,
+            edition=self.edition_name,
             recommendation_id=self.recommendation_id(essay.id, asked),
             variant=self.variant(essay.id),
             items=[Card.of(item, place) for place, item in found],

@@ -44,11 +44,13 @@ class Changes:
 def make_ready(settings: Settings, edition: Edition, watch: Watch | None = None) -> None:
     """Before an edition becomes the current one: write its ready answers, and which pages it changes."""
     progress = (watch or Unwatched()).stage("writing answers", edition.manifest["counts"]["essays"])
-    prepare(settings.home, answers_of(settings, edition), progress)
     try:
         current: Edition | None = open_current(settings.home)
     except EditionError:
         current = None
+    same = current is not None and current.manifest["content"] == edition.manifest["content"]
+    like = answers_of(settings, current) if current and same else None
+    prepare(settings.home, answers_of(settings, edition), progress, like)
     _write(settings, current, edition)
 
 

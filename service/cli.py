@@ -19,6 +19,8 @@ import typer
 
 from corpus.errors import RelatedArticlesError
 from service.accounts import Role, add_account, is_name, read_accounts
+from service.cli_build import build
+from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, sentence_of, settings_of
 
 if TYPE_CHECKING:
     from recommender.edition import Edition
@@ -37,21 +39,7 @@ app = typer.Typer(
     "[bold]related serve[/bold].",
 )
 
-Sources = Annotated[
-    list[Path],
-    typer.Argument(help="Pages, folders of pages, or .jsonl files: .txt .html .md .jsonl .jsonl.gz, in any mix."),
-]
-Home = Annotated[
-    Path, typer.Option(envvar="RELATED_HOME", help="Folder with the site's data: cache, editions, related.toml.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
-DEFAULT_HOME = Path("data")
-
-
-class EngineName(StrEnum):
-    """Where the job's heavy steps run."""
-
-    local = "local"
+Sources = Annotated[list[Path], typer.Argument(help=SOURCES_HELP)]
 
 
 class ExportFormat(StrEnum):
@@ -82,13 +70,12 @@ def main() -> None:
     try:
         app()
     except RelatedArticlesError as error:
-        _fail(str(error))
+        _fail(sentence_of(error))
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # a home that may not be written, a full disk
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}; nothing was published: free the disk, or choose another --home")
+        _fail(sentence_of(error))
 
 
 def _fail(sentence: str) -> None:
@@ -102,7 +89,7 @@ def _fail(sentence: str) -> None:
 def parse(
     sources: Sources,
     home: Home = DEFAULT_HOME,
-    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Read pages and print each essay as one line of JSON; problems go to stderr.
 
@@ -117,7 +104,7 @@ def parse(
     essays = problems = 0
     with Bars(quiet) as bars:
         progress = bars.stage("reading pages", len(listing.files))
-        for page in read_pages(listing.files, _settings(home).page_options(), lambda path: progress(1)):
+        for page in read_pages(listing.files, settings_of(home).page_options(), lambda path: progress(1)):
             if isinstance(page, Essay):
                 essays += 1
                 print(json.dumps(essay_to_record(page), ensure_ascii=False))
@@ -133,37 +120,7 @@ def parse(
         raise RelatedArticlesError(f"no page became an essay: {seen}")
 
 
-@app.command()
-def build(
-    sources: Sources,
-    home: Home = DEFAULT_HOME,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Encoder: a folder, or a name in the local model cache. Default: the packaged one."),
-    ] = None,
-    engine: Annotated[EngineName, typer.Option(help="Where the heavy steps run.")] = EngineName.local,
-    as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
-) -> None:
-    """Run the offline job: read pages, find every essay's related articles, publish them as an edition.
-
-    One whose lists differ more from the current ones than the setting publish_overlap allows is held back, with exit
-    code 1, until [bold]related publish[/bold] signs it off.
-    """
-    from embeddings.sentence import SentenceEncoder
-    from recommender.job import build as run_job
-    from service.changes import make_ready
-    from service.console import Bars, print_build
-
-    settings = _settings(home, model=model)
-    with Bars(quiet) as bars:
-        encoder, options = SentenceEncoder(settings.model), settings.build_options()
-        report = run_job(sources, home, encoder, options, bars, partial(make_ready, settings, watch=bars))
-    print_build(report, to_stderr=as_json)
-    if as_json:
-        print(json.dumps(report.to_json(), ensure_ascii=False))
-    if report.held:
-        raise RelatedArticlesError(report.held)
+app.command()(build)
 
 
 @app.command()
@@ -191,7 +148,7 @@ def show(
     from service.console import print_essay, show_record
     from service.console_why import print_why
 
-    settings = _settings(home)
+    settings = settings_of(home)
     rules = replace(settings.rules(), profile=profile.value, unlinked=unlinked)
     edition = _edition(home)
     ident = _find(edition, essay)
@@ -212,14 +169,13 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:
     """Find related articles for a draft that is not published yet."""
-    from embeddings.sentence import SentenceEncoder
     from recommender.drafts import DraftReader, read_draft
     from service.console import print_suggestions, suggestion_record
 
-    settings = _settings(home)
+    settings = settings_of(home)
     essay = read_draft(draft, sys.stdin.buffer, settings.page_options())
     edition = _edition(home)
-    ranking = DraftReader(edition, SentenceEncoder(settings.model)).suggest(essay, replace(settings.rules(), limit=k))
+    ranking = DraftReader(edition, settings.encoder()).suggest(essay, replace(settings.rules(), limit=k))
     record = suggestion_record(edition, ranking)
     if as_json:
         print(json.dumps(record, ensure_ascii=False))
@@ -241,7 +197,7 @@ def export(
     """Print every essay's final list, as the website would get it."""
     from service.export import write_csv, write_jsonl, write_static, write_trec
 
-    answers = _answers(_edition(home), _settings(home))
+    answers = _answers(_edition(home), settings_of(home))
     if form is ExportFormat.static:
         print(f"{write_static(answers, k, out)} files in {out}", file=sys.stderr)
         return
@@ -268,7 +224,7 @@ def evaluate(
         bool, typer.Option("--thorough", help="Also what each signal is worth, and how many lists it takes: minutes.")
     ] = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge the recommendations by the curated lists, beside baselines: recall, hit, MRR, nDCG with 95% intervals.
 
@@ -348,7 +304,7 @@ def _print_changes(home: Path, as_json: bool) -> None:
 
     from service.changes import read_changes
 
-    changes = read_changes(_settings(home))
+    changes = read_changes(settings_of(home))
     if as_json:
         print(json.dumps(asdict(changes), ensure_ascii=False))
     for page in () if as_json else changes.pages:
@@ -382,7 +338,7 @@ def rollback(
     from recommender.edition import roll_back
     from service.changes import make_ready
 
-    print(f"{roll_back(home, edition, partial(make_ready, _settings(home)))} is current")
+    print(f"{roll_back(home, edition, partial(make_ready, settings_of(home)))} is current")
 
 
 @app.command()
@@ -399,7 +355,7 @@ def publish(
     from recommender.edition import sign_off
     from service.changes import make_ready
 
-    print(f"{sign_off(home, edition, _user(), partial(make_ready, _settings(home)))} is current")
+    print(f"{sign_off(home, edition, _user(), partial(make_ready, settings_of(home)))} is current")
 
 
 @app.command()
@@ -418,7 +374,7 @@ def review(
 
     if reason and reason not in {entry.name for entry in REASONS}:
         raise RelatedArticlesError(f"no reason {reason!r}: one of {', '.join(entry.name for entry in REASONS)}")
-    answers = _answers(_edition(home), _settings(home))
+    answers = _answers(_edition(home), settings_of(home))
     asked = Filters(category=category, reason=reason, show="all" if everything else "open")
     record = worklist_record(gather(Site(answers.edition), answers, asked, k))
     if as_json:
@@ -485,7 +441,7 @@ def serve(
     """Serve the website's endpoint and the editors' desk. It follows new editions while it runs."""
     from service.server import run_server
 
-    run_server(_settings(home, host=host, port=port, drafts=drafts or None), workers)
+    run_server(settings_of(home, host=host, port=port, drafts=drafts or None), workers)
 
 
 @app.command()
@@ -511,7 +467,7 @@ def key(
         _make_token(home, editor, role)
         return
     made = new_key()
-    digests = [*_settings(home).api_keys, digest(made)]
+    digests = [*settings_of(home).api_keys, digest(made)]
     print(made)
     print(f"api_keys = {json.dumps(digests)}")
     print(
@@ -528,7 +484,7 @@ def _make_token(home: Path, name: str, role: Role | None) -> None:
     if not is_name(name):
         raise typer.BadParameter("up to 100 printable characters, no comma", param_hint="--editor")
     made = new_key()
-    accounts = read_accounts(_settings(home).editors)
+    accounts = read_accounts(settings_of(home).editors)
     entries = [str(account) for account in add_account(accounts, name, role, digest(made))]
     print(made)
     print(f"editors = {json.dumps(entries, ensure_ascii=False)}")
@@ -550,12 +506,6 @@ def _user() -> str:
         return f"user {os.getuid()}"
 
 
-def _settings(home: Path, **given: Any) -> "Settings":
-    from service.settings import load_settings
-
-    return load_settings(home, **given)
-
-
 def _edition(home: Path) -> "Edition":
     from recommender.edition import open_current
 
@@ -572,12 +522,11 @@ def _answers(edition: "Edition", settings: "Settings") -> "Answers":
 def _why(answers: "Answers", essay: str, other: str, rules: "Rules", settings: "Settings") -> dict[str, Any]:
     """Why another item stands in an essay's list, or why it does not, as JSON."""
     from embeddings.cache import PLACE
-    from embeddings.sentence import SentenceEncoder
     from recommender.explain import explain_pair, find_item, reading_passages
     from service.console_why import why_record
 
     edition, target = answers.edition, find_item(answers.edition, other).id
-    with reading_passages(edition, SentenceEncoder(settings.model), settings.home / PLACE) as passages_of:
+    with reading_passages(edition, settings.encoder(), settings.home / PLACE) as passages_of:
         record = why_record(edition.id, explain_pair(edition, essay, target, passages_of, rules))
     return record | {"standing": answers.why_not(essay, target, rules)}
 

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
-from embeddings.encoder import Progress as OnProgress
-from recommender.build_report import BuildReport
 from recommender.edition import Edition, EditionSummary
 from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation, Rules, list_limit, rules_in
 from service.terminal import open_console as _console
@@ -18,9 +26,9 @@ from service.terminal import print_line as _print
 from service.terminal import shown as _shown
 
 if TYPE_CHECKING:
+    from embeddings.encoder import Progress as OnProgress
     from service.answers import Answers
 
-_SHOWN_PROBLEMS = 10
 _METRICS = ("curated_recall@5", "curated_recall@10", "curated_recall@50", "hit@10", "mrr", "ndcg@10")
 
 
@@ -30,7 +38,7 @@ class Bars:
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, markup=False, highlight=False)
         self._quiet = quiet
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
         self._bars = Progress(
             *columns,
             TimeElapsedColumn(),
@@ -46,7 +54,7 @@ class Bars:
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
 
-    def stage(self, name: str, total: int) -> OnProgress:
+    def stage(self, name: str, total: int) -> "OnProgress":
         """Begin a stage; the function returned is called with the items done since its last call."""
         if not self._quiet and not self._console.is_terminal:
             self.say(f"{name} ({total:,})")
@@ -58,49 +66,13 @@ class Bars:
         self._console.print(_shown(text), soft_wrap=True)
 
 
-def print_build(report: BuildReport, to_stderr: bool) -> None:
-    """The closing report of a build."""
-    console = _console(to_stderr)
-    pages, blurbs, counts = report.pages, report.blurbs, report.counts
-    for title, lines in (("Problems", [str(p) for p in pages.problems]), ("Remarks", list(pages.remarks))):
-        _print_some(console, title, lines)
-    for kind in ("ambiguous", "unmatched"):
-        _print_some(console, f"{blurbs[kind]:,} {kind} related articles, such as", blurbs[f"{kind}_examples"])
-    _print(console, f"\nEdition {report.edition}")
-    _print(
-        console, f"  {len(pages.essays):,} essays, {len(pages.problems):,} problems{_passed_over(pages.passed_over)}"
-    )
-    rate = f" ({blurbs['joined'] / blurbs['total']:.1%})" if blurbs["total"] else ""
-    _print(
-        console,
-        f"  {blurbs['total']:,} list entries: {blurbs['joined']:,} joined{rate}, {blurbs['ambiguous']:,} ambiguous, "
-        f"{blurbs['unmatched']:,} unmatched",
-    )
-    _print(
-        console,
-        f"  {counts['near_duplicates']:,} near-duplicates, {counts['categories_inferred']:,} categories inferred, "
-        f"{counts['unmatched_blurbs']:,} blurbs without a page",
-    )
-    _print(console, f"  {report.encoded:,} texts encoded, {report.reused:,} reused")
-    if report.changed is not None:
-        overlap = f"; overlap {report.overlap:.3f} on average" if report.overlap is not None else ""
-        _print(console, f"  {report.changed:,} essays' lists changed since the last edition{overlap}")
-    _print_editors(console, report.evaluation["details"]["learned"].get("editors"))
-    _print(console, "  seconds: " + ", ".join(f"{stage} {s:.1f}" for stage, s in report.seconds.items()))
-    print_evaluation(report.evaluation, console=console)
+class _Rate(ProgressColumn):
+    """Items a second."""
 
-
-def _print_editors(console: Console, editors: Mapping[str, Any] | None) -> None:
-    """What editors' decisions added to the weights; nothing where there were none."""
-    if editors:
-        counts = f"{_counted(editors['approved'], 'approval')} and {_counted(editors['excluded'], 'exclusion')}"
-        missing = f" ({editors['missing']:,} more of pairs that are no candidates)" if editors["missing"] else ""
-        learned = "learned" if editors["used"] else "not learned"
-        _print(console, f"  {learned} from {counts}{missing}: {editors['reason']}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    def render(self, task: Task) -> Text:
+        """See ProgressColumn."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="dim")
 
 
 def print_evaluation(evaluation: Mapping[str, Any], heading: str = "", console: Console | None = None) -> None:
@@ -285,19 +257,6 @@ def _print_items(console: Console, title: str, items: Sequence[Mapping[str, Any]
         cells = [f"{item[c]:.2f}" if c == "score" else str(item[c]) for c in columns]
         table.add_row(str(number), name, *(_shown(cell) for cell in cells))
     console.print(table)
-
-
-def _print_some(console: Console, title: str, lines: Sequence[str]) -> None:
-    if lines:
-        _print(console, f"\n{title}:")
-        for line in lines[:_SHOWN_PROBLEMS]:
-            _print(console, f"  {line}")
-        if len(lines) > _SHOWN_PROBLEMS:
-            _print(console, f"  ... and {len(lines) - _SHOWN_PROBLEMS:,} more, all in the edition's manifest.json")
-
-
-def _passed_over(counts: Mapping[str, int]) -> str:
-    return "".join(f", {count} {ending} passed over" for ending, count in counts.items())
 
 
 def _interval(interval: Sequence[float]) -> str:

@@ -49,7 +49,7 @@ class DraftDesk:
     @classmethod
     def of(cls, settings: "Settings") -> Self:
         """The desk that the settings ask for."""
-        load = ModelLoader(settings.model) if settings.drafts else None
+        load = ModelLoader(settings.encoder) if settings.drafts else None
         return cls(load, settings.drafts_waiting, settings.drafts_timeout_seconds)
 
     @property
@@ -115,13 +115,12 @@ class DraftDesk:
 class ModelLoader:
     """A LoadReader: the model is imported and loaded with the first reader, and all readers share it."""
 
-    def __init__(self, model: str | None) -> None:
-        self._model = model
+    def __init__(self, load: "Callable[[], Encoder]") -> None:
+        self._load = load
         self._encoder: Encoder | None = None
 
     def __call__(self, edition: Edition) -> Reader:
-        from embeddings.sentence import SentenceEncoder
         from recommender.drafts import DraftReader
 
-        self._encoder = self._encoder or SentenceEncoder(self._model)
+        self._encoder = self._encoder or self._load()
         return DraftReader(edition, self._encoder)

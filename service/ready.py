@@ -25,7 +25,7 @@ import subprocess
 import sys
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from mmap import ACCESS_READ, mmap
@@ -130,14 +130,19 @@ class ReadyAnswers:
         page: the recommendation_id of the page's plain answer. None when it is not here, or damaged, or when filters
         may do more than take away.
         """
-        whole = self._read(page, _WHOLE)
-        if whole is None or not whole.data:
+        whole = self.whole(page)
+        if not whole:
             return None
-        found = select(whole.data, self._heads, filters, limit, name)
+        found = select(whole, self._heads, filters, limit, name)
         if found is None:
             return None
         data, items = found
         return Body.of(data, items, gzipped)
+
+    def whole(self, page: bytes) -> bytes | None:
+        """A page's whole list, empty when it is not for filters. None when it is not here, or damaged."""
+        found = self._read(page, _WHOLE)
+        return found.data if found else None
 
     def _read(self, name: bytes, form: int) -> Body | None:
         keys, key = self._keys, int.from_bytes(name[:_KEY_BYTES], sys.byteorder)
@@ -168,10 +173,16 @@ def pages_of(path: Path) -> Iterator[Page]:
         yield from map(Page._make, db.execute("SELECT id, url, list, cards, answer FROM pages ORDER BY id"))
 
 
-def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = lambda count: None) -> Path:
+def prepare(
+    home: Path,
+    answers: Answers,
+    progress: Callable[[int], object] = lambda count: None,
+    like: Answers | None = None,
+) -> Path:
     """Write an edition's ready answers, unless they are there; drop those of editions that are gone.
 
-    One process at a time does this; others wait for it.
+    One process at a time does this; others wait for it. like: the answers of an edition of the very same content; where
+    they are ready, they are taken over under the new edition's name, which takes a fraction of the time.
     """
     path = path_of(home, answers)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,8 +191,8 @@ def prepare(home: Path, answers: Answers, progress: Callable[[int], object] = la
         fcntl.flock(lock, fcntl.LOCK_EX)
         _drop_old(home)
         if not _is_complete(path):
-            aside.unlink(missing_ok=True)
-            _write(aside, answers, progress)
+            if not (like and _take_over(path_of(home, like), like, aside, answers, progress)):
+                _write(aside, _made(answers), progress)
             for written in _beside(aside):
                 written.replace(path.with_suffix(written.suffix))
             aside.replace(path)
@@ -228,27 +239,77 @@ def _bodies_of(path: Path) -> list[Path]:
     return [path.with_suffix(f".{form}") for form in _FORMS]
 
 
-def _write(path: Path, answers: Answers, progress: Callable[[int], object]) -> None:
+class _Entry(NamedTuple):
+    """What is written for a page. plain: its answer. whole, heads: see _whole_list()."""
+
+    name: bytes
+    items: int
+    plain: bytes
+    whole: bytes
+    heads: bytes
+    page: Page
+
+
+def _made(answers: Answers) -> Iterator[_Entry]:
+    """The entries of an edition's pages, in id order."""
+    heads = Heads()
+    for ident in answers.edition.essay_ids():
+        essay = answers.edition.find(ident)
+        response = answers.respond(essay)
+        name = bytes.fromhex(response.recommendation_id)
+        whole, new = _whole_list(answers, essay, heads)
+        yield _Entry(name, len(response.items), to_bytes(response), whole, new, _page(response))
+
+
+def _take_over(old: Path, like: Answers, path: Path, answers: Answers, progress: Callable[[int], object]) -> bool:
+    """Write what another edition of the same content answers, under this one's name; False when that cannot be."""
+    try:
+        if _is_complete(old):
+            _write(path, _taken_over(old, like, answers), progress)
+            return True
+    except (OSError, ValueError, sqlite3.Error) as error:
+        _log.info("ready answers in %s are not taken over: %s", old.name, error)
+    return False
+
+
+def _taken_over(old: Path, like: Answers, answers: Answers) -> Iterator[_Entry]:
+    """The same entries, from the files of an edition of the same content. Raises ValueError when one is not there."""
+    ready, was, now = ReadyAnswers(old), _named(like), _named(answers)
+    heads = old.with_suffix(f".{_HEADS}").read_bytes()[:-1]
+    pages = {page.id: page for page in pages_of(old)}
+    for ident in answers.edition.essay_ids():
+        page, before, name = pages.get(ident), like.name(ident), answers.name(ident)
+        answer, whole = ready.body(before, gzipped=False), ready.whole(before)
+        if page is None or answer is None or whole is None or len(was) != len(now):
+            raise ValueError(f"no intact answer for {ident!r}")
+        plain = answer.data.replace(was, now, 1).replace(before.hex().encode(), name.hex().encode(), 1)
+        yield _Entry(name, answer.items, plain, whole.replace(was, now, 1), heads, page)
+        heads = b""
+
+
+def _named(answers: Answers) -> bytes:
+    """How an answer names its edition. No text in it can hold this: JSON writes a quotation mark with a backslash."""
+    return b'"edition":' + answers.edition_name.model_dump_json().encode()
+
+
+def _write(path: Path, entries: Iterable[_Entry], progress: Callable[[int], object]) -> None:
     records: list[tuple[bytes, bytes]] = []
+    path.unlink(missing_ok=True)
     with ExitStack() as files:
         db = files.enter_context(closing(sqlite3.connect(path)))
         bodies = [files.enter_context(body.open("wb")) for body in _bodies_of(path)]
-        parts, heads = files.enter_context(path.with_suffix(f".{_HEADS}").open("wb")), Heads()
+        parts = files.enter_context(path.with_suffix(f".{_HEADS}").open("wb"))
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         with db:
-            for ident in answers.edition.essay_ids():
-                essay = answers.edition.find(ident)
-                response = answers.respond(essay)
-                count, plain = len(response.items), to_bytes(response)
-                whole, new = _whole_list(answers, essay, heads)
+            for entry in entries:
+                count, plain = entry.items, entry.plain
                 places: list[int] = []
-                for file, body in zip(bodies, (plain, Body.of(plain, count, True).data, whole), strict=True):
+                for file, body in zip(bodies, (plain, Body.of(plain, count, True).data, entry.whole), strict=True):
                     places += [file.tell(), len(body), crc32(body, count)]
                     file.write(body)
-                parts.write(new)
-                name = bytes.fromhex(response.recommendation_id)
-                records.append((name, _RECORD.pack(name[_KEY_BYTES:], count, *places)))
-                db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", _page(response))
+                parts.write(entry.heads)
+                records.append((entry.name, _RECORD.pack(entry.name[_KEY_BYTES:], count, *places)))
+                db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", entry.page)
                 progress(1)
         for file in (parts, bodies[_WHOLE]):
             file.write(b" ")  # an empty file cannot be mapped, and is no whole one

@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpus.errors import SettingsError
+from embeddings.backend import BACKENDS, Backend
 from recommender.decisions import STATES, State
 from recommender.ranking import MAX_LIMIT, Rules
 from service.accounts import Role, read_accounts, read_users
 
 if TYPE_CHECKING:
     from corpus.sources import PageOptions
+    from embeddings.encoder import Encoder
     from recommender.job import BuildOptions
 
 FILE = "related.toml"
+INDEXES = ("auto", "exact", "hnsw", "ivf", "ivf8")
+"""What recommender.index.kind_for knows; importing that would bring FAISS along."""
 PREFIX = "RELATED_"
 
 
@@ -123,6 +127,7 @@ _YES_OR_NO = _Kind(
 _TEXT = _Kind("text", _is_text)
 _OPTIONAL_TEXT = _optional(_TEXT)
 _STATE = _Kind(f"one of {', '.join(STATES)}", lambda value: value in STATES)
+_BACKEND = _Kind(f"one of {', '.join(BACKENDS)}", lambda value: value in BACKENDS)
 _VARIANTS = _Kind('a list such as "curated:10", "model:10": variant and percentage of pages', _are_variants, _split)
 _KEY_DIGESTS = _Kind("a list of sha256 digests, 64 hexadecimal digits each", _are_key_digests, _split)
 _EDITORS = _Kind(
@@ -137,6 +142,7 @@ _USERS = _Kind(
     _are_read_by(read_users),
     _split,
 )
+_INDEX = _Kind(f"one of {', '.join(INDEXES)}", lambda value: value in INDEXES)
 _ROLE = _optional(_Kind("viewer, editor or admin", lambda value: value in [role.value for role in Role]))
 _HEADER = _optional(
     _Kind(
@@ -170,7 +176,15 @@ class Settings:
         default=None,
         metadata=_about(
             _OPTIONAL_TEXT,
-            "Encoder: a folder, or a name in the local model cache; none is the packaged all-MiniLM-L6-v2.",
+            "Encoder: a folder, a name in the local model cache, static (quick, finds less) or quality "
+            "(all-mpnet-base-v2); none is the packaged all-MiniLM-L6-v2.",
+        ),
+    )
+    backend: Backend = field(
+        default="auto",
+        metadata=_about(
+            _BACKEND,
+            "What computes the model: torch, openvino, or auto, the quickest that proves faithful on this machine.",
         ),
     )
     related_selector: str | None = field(
@@ -192,6 +206,14 @@ class Settings:
             _number(0, 1),
             "A new edition whose lists overlap less with the current one's, on average, is held back until somebody "
             "signs it off; 0 is no limit.",
+        ),
+    )
+    index: str = field(
+        default="auto",
+        metadata=_about(
+            _INDEX,
+            "How a site of over 5,000 essays finds neighbours: exact; hnsw, ivf or ivf8, which are quicker from some "
+            "150,000 essays on; or auto, by their number.",
         ),
     )
     degraded_after_hours: int = field(
@@ -314,11 +336,17 @@ class Settings:
 
         return PageOptions(self.related_selector, self.max_page_bytes)
 
+    def encoder(self) -> "Encoder":
+        """The model that these settings name, not loaded yet. Raises EncoderError when it is not there."""
+        from embeddings.loading import load_encoder
+
+        return load_encoder(self.model, self.backend, self.home / "cache")
+
     def build_options(self) -> "BuildOptions":
         """What these settings say about a build."""
         from recommender.job import BuildOptions
 
-        return BuildOptions(self.page_options(), self.keep_editions, self.publish_overlap)
+        return BuildOptions(self.page_options(), self.keep_editions, self.publish_overlap, self.index)
 
     def rules(self) -> Rules:
         """What these settings say about the website's lists; how long a list is, its page says."""

@@ -12,8 +12,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from embeddings.cache import VectorCache, open_cache
+from embeddings.encoder import Encoder, cache_key
+from embeddings.loading import load_encoder
 from embeddings.sentence import SentenceEncoder
 from tests.fakes import CountingEncoder
+
+# Each test's home is new: to convert the model, or to measure it, for each of them would take minutes.
+os.environ.setdefault("RELATED_BACKEND", "torch")
 
 settings.register_profile(
     "project",
@@ -39,10 +44,33 @@ def sentence_encoder() -> SentenceEncoder:
     return SentenceEncoder()
 
 
+@pytest.fixture(scope="session")
+def converted_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder in which the packaged model is converted for OpenVINO, once: it takes half a minute.
+
+    Nothing may be sent meanwhile: OpenVINO's own converter would send telemetry.
+    """
+    pytest.importorskip("openvino")
+    folder = tmp_path_factory.mktemp("converted") / "cache"
+    asked: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("socket.socket.connect", lambda _socket, address: asked.append(address))
+        patch.setattr("openvino_telemetry.Telemetry.send_event", lambda *event: asked.append(event))
+        assert load_encoder(None, "openvino", folder).arithmetic.startswith("openvino ")
+    assert asked == []
+    return folder
+
+
+@pytest.fixture(scope="session")
+def openvino_encoder(converted_cache: Path) -> Encoder:
+    """The packaged model on OpenVINO."""
+    return load_encoder(None, "openvino", converted_cache)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, encoder: CountingEncoder) -> Iterator[VectorCache]:
     """An empty cache of the fake encoder's vectors."""
-    with open_cache(tmp_path / "vectors.sqlite3", encoder.fingerprint) as opened:
+    with open_cache(tmp_path / "vectors.sqlite3", cache_key(encoder)) as opened:
         yield opened
 
 

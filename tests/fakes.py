@@ -22,6 +22,7 @@ class CountingEncoder:
     """
 
     dim = len(AXES) + 1
+    arithmetic = "counting"
 
     def __init__(self, window: int = 16, fingerprint: str = "axes@1") -> None:
         self.window = window

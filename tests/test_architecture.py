@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "sentence_transformers", "transformers", "faiss", "sklearn", "scipy")
+HEAVY = ("openvino", "torch", "sentence_transformers", "transformers", "faiss", "sklearn", "scipy")
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -26,22 +26,23 @@ def test_light_modules_load_nothing_heavy(statement: str) -> None:
 
 
 def test_a_build_without_a_change_can_start_without_the_heavy_libraries() -> None:
-    modules = loaded_by("import recommender.job, embeddings.sentence, service.console")
+    modules = loaded_by("import recommender.job, embeddings.loading, service.console")
     assert not modules & set(HEAVY)
 
 
 @pytest.mark.parametrize(
     ("library", "home"),
     [
-        ("sentence_transformers", "embeddings/sentence.py"),
-        ("torch", "embeddings/sentence.py"),
+        ("sentence_transformers", ("embeddings/sentence.py", "embeddings/conversion.py")),
+        ("torch", ("embeddings/sentence.py", "embeddings/conversion.py")),
+        ("openvino", ("embeddings/openvino_encoder.py", "embeddings/conversion.py")),
         ("faiss", "recommender/index.py"),
         ("trafilatura", "corpus"),
         ("fastapi", "service"),
         ("uvicorn", "service"),
     ],
 )
-def test_a_library_is_imported_in_one_place_only(library: str, home: str) -> None:
+def test_a_library_is_imported_where_it_belongs_only(library: str, home: str | tuple[str, ...]) -> None:
     packages = ("corpus", "embeddings", "recommender", "service")
     importers = {
         path.relative_to(ROOT).as_posix()
@@ -51,4 +52,4 @@ def test_a_library_is_imported_in_one_place_only(library: str, home: str) -> Non
         if line.strip().startswith((f"import {library}", f"from {library}"))
     }
     assert all(importer.startswith(home) for importer in importers), importers
-    assert importers or library == "torch"
+    assert importers

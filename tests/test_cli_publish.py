@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-import embeddings.sentence
+import embeddings.loading
 from corpus.errors import EditionError, RelatedArticlesError
 from recommender.edition import current_id
 from recommender.publish_gate import read_marker
@@ -32,7 +32,7 @@ def printed(*arguments: object) -> str:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home whose gate is strict, and its one edition of twelve pages."""
-    monkeypatch.setattr(embeddings.sentence, "SentenceEncoder", lambda model: CountingEncoder())
+    monkeypatch.setattr(embeddings.loading, "load_encoder", lambda *_: CountingEncoder())
     monkeypatch.setattr(getpass, "getuser", lambda: "ada")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "related.toml").write_text("publish_overlap = 1.0\n", encoding="utf-8")

@@ -42,7 +42,7 @@ from service.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from corpus.essay import Essay
-    from embeddings.sentence import SentenceEncoder
+    from embeddings.encoder import Encoder
     from recommender.explain import Explainer, Passages
 
 WAITING = 8
@@ -234,7 +234,7 @@ class _Answerer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._encoder: SentenceEncoder | None = None
+        self._encoder: Encoder | None = None
         self._held: tuple[str, Explainer] | None = None
 
     def answer(self, question: Line) -> Line:
@@ -263,11 +263,10 @@ class _Answerer:
 
     def _open(self, ident: str) -> "Explainer":
         from embeddings.cache import PLACE
-        from embeddings.sentence import SentenceEncoder
         from recommender.edition import open_edition
         from recommender.explain import Explainer, reading_passages
 
-        edition, encoder = open_edition(self._settings.home, ident), SentenceEncoder(self._settings.model)
+        edition, encoder = open_edition(self._settings.home, ident), self._settings.encoder()
         if self._encoder and self._encoder.fingerprint == encoder.fingerprint:
             encoder = self._encoder  # which may have its model loaded
         self._encoder = encoder

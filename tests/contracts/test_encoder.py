@@ -1,12 +1,10 @@
 """The contract of embeddings.encoder.Encoder, run on every implementation."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from embeddings.encoder import Encoder
-from embeddings.sentence import SentenceEncoder
+from embeddings.encoder import Encoder, cache_key
+from embeddings.static import StaticEncoder
 from tests.fakes import CountingEncoder
 
 TEXTS = (
@@ -16,12 +14,22 @@ TEXTS = (
     "Żur, czyli zupa z kwaśnej mąki",
     "map",
 )
-FACTORIES: dict[str, Callable[[], Encoder]] = {"counting": CountingEncoder, "sentence": SentenceEncoder}
+LONGER = tuple(f"{text} {'bread and clock ' * (9 * number)}" for number, text in enumerate(TEXTS))
+ENCODERS = ("counting", "torch", "openvino", "static")
+SPECIAL = {"static": 0}  # tokens that a model adds to each text; elsewhere two
 
 
-@pytest.fixture(params=list(FACTORIES))
-def any_encoder(request: pytest.FixtureRequest) -> Encoder:
-    return request.getfixturevalue("sentence_encoder") if request.param == "sentence" else FACTORIES[request.param]()
+@pytest.fixture(params=ENCODERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def any_encoder(name: str, request: pytest.FixtureRequest) -> Encoder:
+    fixtures = {"torch": "sentence_encoder", "openvino": "openvino_encoder"}
+    if name in fixtures:
+        return request.getfixturevalue(fixtures[name])
+    return StaticEncoder() if name == "static" else CountingEncoder()
 
 
 def test_rows_are_float32_of_unit_length_and_of_the_width_that_dim_says(any_encoder: Encoder) -> None:
@@ -60,30 +68,34 @@ def test_the_same_call_gives_the_same_bytes(any_encoder: Encoder) -> None:
     assert any_encoder.encode(TEXTS).tobytes() == any_encoder.encode(TEXTS).tobytes()
 
 
-def test_a_text_has_the_same_vector_alone_as_among_many_others(any_encoder: Encoder) -> None:
-    many = [f"{text} {'bread and clock ' * (number % 7)}" for number in range(8) for text in TEXTS]
+def test_a_texts_vector_is_the_same_bytes_alone_in_another_order_and_in_other_calls(any_encoder: Encoder) -> None:
+    texts = [*TEXTS, *LONGER]
+    together = any_encoder.encode(texts)
 
-    together = any_encoder.encode(many)
+    turned = any_encoder.encode(texts[::-1])[::-1]
+    split = np.vstack([any_encoder.encode(texts[:7]), any_encoder.encode(texts[7:])])
+    alone = np.vstack([any_encoder.encode([text]) for text in texts])
+    repeated = any_encoder.encode([text for text in texts for _ in range(3)])[::3]
 
-    alone = np.vstack([any_encoder.encode([text]) for text in many])
-    np.testing.assert_allclose(together, alone, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", list(FACTORIES))
-def test_two_encoders_of_one_model_have_one_fingerprint(name: str) -> None:
-    one, two = FACTORIES[name](), FACTORIES[name]()
-
-    assert one.fingerprint == two.fingerprint != ""
+    assert together.tobytes() == turned.tobytes() == split.tobytes() == alone.tobytes() == repeated.tobytes()
 
 
-def test_tokens_are_counted_text_by_text_with_two_special_ones(any_encoder: Encoder) -> None:
-    assert any_encoder.count_tokens(["bread", "bread clock map", ""]) == [3, 5, 2]
+def test_vectors_are_cached_under_the_model_and_what_computes_it(any_encoder: Encoder) -> None:
+    assert any_encoder.fingerprint != ""
+    assert any_encoder.arithmetic != ""
+    assert cache_key(any_encoder) == f"{any_encoder.fingerprint} {any_encoder.arithmetic}"
+
+
+def test_tokens_are_counted_text_by_text(any_encoder: Encoder, name: str) -> None:
+    special = SPECIAL.get(name, 2)
+
+    assert any_encoder.count_tokens(["bread", "bread clock map", ""]) == [1 + special, 3 + special, special]
     assert any_encoder.count_tokens([]) == []
 
 
-def test_a_text_of_as_many_tokens_as_the_window_is_read_to_its_last_word(any_encoder: Encoder) -> None:
-    almost = "bread " * (any_encoder.window - 3)
-    text = almost + "clock"
+def test_a_text_of_as_many_tokens_as_the_window_is_read_to_its_last_word(any_encoder: Encoder, name: str) -> None:
+    almost = words(any_encoder.window - SPECIAL.get(name, 2) - 1)
+    text = f"{almost} clock"
     assert any_encoder.count_tokens([text]) == [any_encoder.window]
 
     whole, without_last = any_encoder.encode([text, almost])
@@ -91,11 +103,15 @@ def test_a_text_of_as_many_tokens_as_the_window_is_read_to_its_last_word(any_enc
     assert not np.allclose(whole, without_last, atol=1e-5)
 
 
-def test_words_past_the_window_are_counted_but_not_read(any_encoder: Encoder) -> None:
-    full = "bread " * (any_encoder.window - 2)
-    longer = full + "clock clock map"
+def test_words_past_the_window_are_counted_but_not_read(any_encoder: Encoder, name: str) -> None:
+    full = words(any_encoder.window - SPECIAL.get(name, 2))
+    longer = f"{full} clock clock map"
     assert any_encoder.count_tokens([full, longer]) == [any_encoder.window, any_encoder.window + 3]
 
     read, cut = any_encoder.encode([full, longer])
 
     np.testing.assert_allclose(read, cut, atol=1e-5)
+
+
+def words(count: int) -> str:
+    return " ".join(["bread"] * count)

@@ -275,7 +275,7 @@ def test_a_parser_that_trips_loses_one_page_and_says_so(tmp_path: Path, monkeypa
     def trip(*arguments: object) -> Essay:
         raise IndexError("list index out of range")
 
-    monkeypatch.setattr("corpus.sources.parse_html_page", trip)
+    monkeypatch.setattr("corpus.html_pages.parse_html_page", trip)
     page, other = write(tmp_path / "a.html", "<p>Text."), write(tmp_path / "lights.txt")
 
     problem, essay = read(page, other)

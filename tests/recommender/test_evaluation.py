@@ -8,12 +8,13 @@ from math import log, log2
 import numpy as np
 import pytest
 
-from recommender import evaluation
+from recommender import evaluation, list_graph
 from recommender.baselines import BASELINES, DEPTH
 from recommender.blurb_recall import BlurbRecall
 from recommender.calibration import binned
-from recommender.evaluation import MAX_JUDGED, MEANING, OURS, PROTOCOLS, Evaluation, InDegrees, evaluate, judged_lists
+from recommender.evaluation import MEANING, OURS, PROTOCOLS, Evaluation, InDegrees, evaluate, judged_lists
 from recommender.learning import MIN_LISTS, UNTAUGHT, CrossValidation, Fold, Lesson
+from recommender.list_graph import MOST_JUDGED
 from recommender.material import Material
 from recommender.metrics import METRICS
 from recommender.model import DEFAULT, Model
@@ -277,8 +278,8 @@ def test_without_a_list_of_its_essays_nothing_is_judged(entries: int, ceiling: f
 def test_a_large_site_is_judged_on_a_sample_that_is_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     site = random_site(60, 1)
     material = material_of(site, random_lists(site, np.random.default_rng(2), 3))
-    assert MAX_JUDGED == 5000
-    monkeypatch.setattr(evaluation, "MAX_JUDGED", 7)
+    assert MOST_JUDGED == 5000
+    monkeypatch.setattr(list_graph, "MOST_JUDGED", 7)
 
     first, second = (evaluate(material, items_of(material), 180, study_lists(material)) for _ in range(2))
 

@@ -183,7 +183,7 @@ build([Path({str(site)!r})], Path({str(home)!r}), Killed(), BuildOptions())
     assert open_current(home).id == first
 
     report = build([site], home, CountingEncoder(), BuildOptions())
-    assert report.reused >= TEXTS_A_CHUNK
+    assert report.reused >= report.counts["essays"]
     assert not list((home / "editions").glob(".new-*"))
 
 
@@ -245,7 +245,7 @@ def test_a_build_without_a_change_learns_and_judges_nothing_anew(
     site, home = write_teaching_site(tmp_path / "site.jsonl"), tmp_path / "home"
     first = build([site], home, encoder, BuildOptions())
     before = open_current(home).manifest
-    for step in ("study.study_lists", "evaluation.evaluate", "material.encode_catalogue"):
+    for step in ("study.study_lists", "evaluation.evaluate", "encoded.encode_catalogue"):
         monkeypatch.setattr(f"recommender.{step}", lambda *given: pytest.fail("once more"))
     second = build([site], home, encoder, BuildOptions())
     after = open_current(home).manifest

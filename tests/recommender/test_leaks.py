@@ -119,11 +119,14 @@ def test_lists_change_no_vector_and_nothing_else_that_is_read_of_an_essay(lists:
 def test_cold_lists_are_the_same_whatever_the_lists_say(lists: dict[str, list[str]]) -> None:
     _, material = gather(site(lists, "bread bread clock map bridge", category="Sea"))
     study = study_lists(material)
-    cold = dict(evaluation._site_lists(material, study))["cold"]
+    cold = dict(evaluation._site_lists(study))["cold"]
 
     _, without = gather(site({}))
-    assert cold == dict(evaluation._site_lists(without, study_lists(without)))["cold"]
-    assert sorted(cold) == IDS
+    unlisted = dict(evaluation._site_lists(study_lists(without)))["cold"]
+    assert len(cold) == len(IDS)
+    assert_same(cold.starts, unlisted.starts)
+    assert_same(cold.columns, unlisted.columns)
+    assert_same(cold.scores, unlisted.scores)
 
 
 def judged_cold(lists: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -173,7 +176,7 @@ def test_the_words_that_a_list_shows_change_no_figure() -> None:
 
 def test_the_words_that_a_list_shows_change_no_list() -> None:
     telling, silent = (found_in(*gather(site(MANY, words))) for words in ("bread bridge", "nothing of the kind"))
-    assert telling.lists == silent.lists
+    assert list(telling.lists) == list(silent.lists)
     assert telling.items == silent.items
 
 

@@ -11,26 +11,25 @@ import pytest
 from corpus.catalogue import Catalogue
 from corpus.essay import Blurb
 from recommender import neighbourhood
-from recommender.balance import MAX_SHARE
 from recommender.candidates import Pairs
 from recommender.learning import Lesson
 from recommender.list_graph import ListGraph
 from recommender.material import Material
-from recommender.model import DEFAULT, Model
+from recommender.model import DEFAULT, Model, probability
 from recommender.neighbourhood import (
     CANDIDATES,
     DEPTH,
     UNLINKED,
     Neighbourhood,
-    essay_candidates,
+    akin_wordings,
     find_items,
     find_neighbourhood,
+    keep_candidates,
     listed_shares,
-    nearest_wordings,
     shown_lengths,
     to_candidates,
 )
-from recommender.ranking import SKETCH_BITS, Candidate, Item, Rules, rank
+from recommender.ranking import MAX_SHARE, SKETCH_BITS, Candidate, Item, Rules, rank
 from recommender.signals import SIGNALS
 from recommender.sketch import sketches
 from recommender.study import study_lists
@@ -54,6 +53,21 @@ def pairs_of(values: Mapping[str, Sequence[float]], ids: Sequence[str] = IDS) ->
     for signal, row in values.items():
         pairs.values[: len(row), SIGNALS.index(signal)] = row
     return pairs
+
+
+def essay_candidates(
+    ids: Sequence[str], pairs: Pairs, lesson: Lesson, twins: Mapping[str, str]
+) -> dict[str, list[Candidate]]:
+    """What an edition keeps of each essay's pairs. twins: essay id -> its group of near-duplicates."""
+    editors, meaning = probability(lesson.logits(pairs)), lesson.texts.probabilities(pairs.values)
+    names = sorted(set(twins.values()))
+    groups = np.array([names.index(twins[ident]) if ident in twins else -1 for ident in ids])
+    kept = keep_candidates(pairs, editors, meaning, groups)
+    found = {}
+    for place, row in enumerate(pairs.rows.tolist()):
+        chosen = kept.pairs[kept.starts[place] : kept.starts[place + 1]] - pairs.starts[place]
+        found[ids[row]] = to_candidates(ids, pairs, place, lesson, chosen)
+    return found
 
 
 def ids_of(candidates: Sequence[Candidate]) -> str:
@@ -278,7 +292,7 @@ def test_near_duplicates_that_editors_list_are_siblings() -> None:
 
 def test_every_essay_has_its_lists_in_id_order() -> None:
     catalogue, material = site(**LISTS)
-    lists = found_in(catalogue, material).lists
+    lists = list(found_in(catalogue, material).lists)
 
     assert [entry.id for entry in lists] == list(material.ids)
     assert {entry.id: entry.list_length for entry in lists if entry.list_length} == {"bread-0": 3, "clock-3": 2}
@@ -416,22 +430,21 @@ def test_what_editors_list_often_may_stand_in_as_many_lists_and_what_no_list_wou
 def test_shares_and_lengths_are_what_the_lists_say() -> None:
     graph = ListGraph.of("abcd", {"a": "bc", "b": "c", "c": "a"})
 
-    assert listed_shares(graph, "abcd") == {"a": 1 / 3, "b": 1 / 3, "c": 2 / 3}
-    assert listed_shares(ListGraph.of("ab", {}), "ab") == {}
+    assert listed_shares(graph).tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 0])
+    assert listed_shares(ListGraph.of("ab", {})).tolist() == [0, 0]
     pages = [
         essay("a", blurbs=(Blurb("a", 1), Blurb("a", 2)), related=("b",)),
         essay("b"),
         essay("c", related=tuple(str(n) for n in range(70))),
     ]
-    assert shown_lengths(pages) == {"a": 3, "b": 12, "c": 50}
+    assert shown_lengths(pages).tolist() == [3, 12, 50]
 
 
-def test_wordings_are_told_plain_of_every_candidate() -> None:
-    pairs = pairs_of({"wording": [2.0, -1.0]}, "abc")
+def test_wordings_of_akin_candidates_are_told_plain() -> None:
+    pairs = pairs_of({"wording": [7.0, 6.0, 5.9]}, "abcd")
     pairs.spread["wording"][0] = (0.2, 0.05)
 
-    assert nearest_wordings("abc", pairs)[0] == pytest.approx({"b": 0.3, "c": 0.15})
-    assert [sorted(near) for near in nearest_wordings("abc", pairs)] == [["b", "c"], ["a", "c"], ["a", "b"]]
+    assert akin_wordings("abcd", pairs) == [pytest.approx({"b": 0.55, "c": 0.5}), {}, {}, {}]
 
 
 def test_scores_that_are_set_right_keep_the_order_and_say_what_they_promise() -> None:

@@ -9,7 +9,7 @@ from recommender.build_report import BuildReport
 from recommender.editor_labels import EditorLabels
 from recommender.editor_lesson import EditorsLesson
 from recommender.job import BuildOptions, build
-from service.console import print_build
+from service.console_build import print_build
 from tests.fakes import CountingEncoder
 from tests.recommender.test_job import write_site
 

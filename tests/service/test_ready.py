@@ -7,12 +7,14 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 from threading import Event
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from recommender.decision_log import DecisionLog
 from recommender.edition import Edition, edition_ids, open_current, open_edition
 from recommender.list_store import EssayLists
 from service import ready
@@ -21,6 +23,7 @@ from service.editions import LOOK_EVERY, LiveEdition
 from service.ready import FOLDER, Body, ReadyAnswers, answers_of, pages_of, path_of, prepare, start_preparing
 from service.replies import Replies
 from service.settings import Settings
+from tests.recommender.decided import decide
 from tests.service.editions import NOON, Clock, publish_edition, publish_other_edition
 
 ROOT = Path(__file__).parents[2]
@@ -399,3 +402,57 @@ def test_ready_answers_let_go_of_their_files(home: Path) -> None:
     assert opened is not None
     del opened
     assert held() == before
+
+
+# --- Taken over from an edition of the same content ---------------------------------------------------------------
+
+
+def same_content(edition: Edition) -> Edition:
+    """An edition of other name and time, whose files are the same."""
+    folder = edition.folder.with_name(f"20261101T130000Z-{edition.id.rpartition('-')[2]}")
+    copytree(edition.folder, folder)
+    return Edition(folder, {**edition.manifest, "built_at": (NOON + timedelta(hours=1)).isoformat()})
+
+
+def files_of(home: Path, found: Answers) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in written(home) if path.stem == path_of(home, found).stem}
+
+
+@pytest.mark.parametrize("settings", [{}, {"page_state": "model"}, {"variants": ("curated:30", "model:30")}], ids=str)
+def test_what_is_taken_over_is_what_would_be_made(
+    home: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    like = answers(home, **settings)
+    prepare(home, like)
+    found = answers_of(Settings(home=home, **settings), same_content(like.edition))
+    with monkeypatch.context() as patch:
+        patch.setattr(ready, "_made", lambda answers: pytest.fail("made once more"))
+        prepare(home, found, like=like)
+    taken = files_of(home, found)
+    for name in taken:
+        (home / FOLDER / name).unlink()
+    prepare(home, found)
+
+    assert taken == files_of(home, found)
+    assert len(taken) == 6
+    assert every_body(home, found)["bread", True] == computed(found, "bread", True)
+
+
+@pytest.mark.parametrize("obstacle", ["none ready", "damaged", "other settings", "decided since"])
+def test_what_cannot_be_taken_over_is_made(home: Path, obstacle: str) -> None:
+    like = answers(home)
+    second = same_content(like.edition)
+    settings = Settings(home=home, min_score=0.4 if obstacle == "other settings" else None)
+    if obstacle != "none ready":
+        prepare(home, like)
+    if obstacle == "damaged":
+        path = path_of(home, like).with_suffix(".plain")
+        path.write_bytes(path.read_bytes().replace(b"Rye", b"Rya"))
+    if obstacle == "decided since":
+        DecisionLog(home).append([decide("exclude", "bread", "rye")])
+    like, found = answers_of(settings, like.edition), answers_of(settings, second)
+
+    prepare(home, found, like=like)
+
+    for ident in found.edition.essay_ids():
+        assert every_body(home, found)[ident, False] == computed(found, ident, False)

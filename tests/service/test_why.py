@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import embeddings.sentence
+import embeddings.loading
 from recommender.job import BuildOptions, build
 from service.cli import app, main
 from service.console_why import print_why
@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line has the fake encoder for its own."""
-    monkeypatch.setattr(embeddings.sentence, "SentenceEncoder", lambda model: CountingEncoder())
+    monkeypatch.setattr(embeddings.loading, "load_encoder", lambda *_: CountingEncoder())
 
 
 def run(*arguments: object) -> str:

@@ -45,9 +45,9 @@ PAGES: list[dict[str, Any]] = [
     {"id": ODD, "title": "The river", "category": "Time", "body": "A bridge and a map."},
 ]
 FAKE = """
-import os, threading, embeddings.sentence
+import os, threading, embeddings.loading
 from tests.fakes import CountingEncoder
-embeddings.sentence.SentenceEncoder = lambda model: CountingEncoder()
+embeddings.loading.load_encoder = lambda *_: CountingEncoder()
 from service.desk import explaining
 def on(target, act):
     answer = explaining._Answerer.answer
@@ -399,7 +399,7 @@ def test_with_all_vectors_at_hand_the_model_is_not_loaded(tmp_path: Path, senten
     edition = publish(home, sentence_encoder)
 
     async def body() -> None:
-        desk = ExplainDesk(Settings(home=home), seconds=SECONDS)
+        desk = ExplainDesk(Settings(home=home, backend="torch"), seconds=SECONDS)
         try:
             found = await desk.why(edition, "oven", "hour")
             assert found == in_process(home, "oven", "hour", Rules(), sentence_encoder)

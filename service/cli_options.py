@@ -1,0 +1,32 @@
+"""What several commands of `related` have in common: options, and how a failure is said."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+SOURCES_HELP = "Pages, folders of pages, or .jsonl files: .txt .html .md .jsonl .jsonl.gz, in any mix."
+Home = Annotated[
+    Path, typer.Option(envvar="RELATED_HOME", help="Folder with the site's data: cache, editions, related.toml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
+Quiet = Annotated[bool, typer.Option(help="Show no progress.")]
+DEFAULT_HOME = Path("data")
+
+
+def settings_of(home: Path, **given: Any) -> "Settings":
+    """The settings of a home; what a command was given goes before them, unless it is None. Raises SettingsError."""
+    from service.settings import load_settings
+
+    return load_settings(home, **given)
+
+
+def sentence_of(error: Exception) -> str:
+    """An expected failure as one sentence: of this program, or of a home that may not be written or a full disk."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; nothing was published: free the disk, or choose another --home"

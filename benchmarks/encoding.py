@@ -14,7 +14,7 @@ import argparse
 import multiprocessing
 import os
 import platform
-import resource
+import re
 import statistics
 import sys
 import time
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("corpora", nargs="*")
     parser.add_argument("--home", type=Path, default=Path("data"), help="where vectors and converted models are kept")
     parser.add_argument("--texts", type=int, help="of each kind, for speed and cosines; default: all")
-    parser.add_argument("--batch", type=int, default=128, help="texts a batch")
+    parser.add_argument("--batch", type=int, default=256, help="texts a batch: as many as a build encodes at once")
     parser.add_argument("--quality", default="quality", help="folder of the larger model")
     parser.add_argument("--systems", nargs="*", help="only these: openvino torch-bf16 torch-fp32 static quality")
     parser.add_argument("--no-recall", action="store_true")
@@ -232,7 +232,8 @@ def peak_memory(system: System, home: Path, texts: Sequence[str]) -> int:
 
 def _encode_and_weigh(system: System, home: Path, texts: Sequence[str]) -> int:
     system.load(home / "cache").encode(texts)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not ru_maxrss, which begins with what the parent took.
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) // 1024
 
 
 # --- Tables -------------------------------------------------------------------------------------------------------

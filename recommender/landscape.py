@@ -47,6 +47,10 @@ class Pool:
         """The pairs of one essay."""
         return slice(int(self.starts[row]), int(self.starts[row + 1]))
 
+    def spread_at(self, rows: Sequence[int] | NDArray[np.int64]) -> Spread:
+        """Of these essays."""
+        return {name: values[np.asarray(rows)] for name, values in self.spread.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class Landscape:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,14 @@ from embeddings.encoder import Matrix
 from recommender.balance import PLACES, find_places
 from recommender.candidates import Columns, Pairs
 from recommender.finding import candidate_finder
-from recommender.landscape import CHUNK
+from recommender.index import FaissIndex
+from recommender.landscape import CHUNK, Pool
 from recommender.learning import Lesson
 from recommender.list_graph import ListGraph
 from recommender.list_store import EssayLists
 from recommender.material import Material
 from recommender.model import Model, Values, probability
+from recommender.pair_signals import PairSignals, set_against
 from recommender.ranking import DEFAULT_LIMIT, MAX_SHARE, Candidate, Item, list_limit
 from recommender.shortlist import Shortlist
 from recommender.signals import SIGNALS, relative, spread_of, text_block
@@ -172,7 +175,8 @@ def blurb_values(essays: Texts, material: Material) -> tuple[Matrix, Matrix]:
     float32, shape (essays, blurbs, signals)."""
     row_of = {ident: row for row, ident in enumerate(material.ids)}
     own = [row_of[ident] for ident in essays.ids]
-    spread = spread_of(text_block(essays, material.texts), own)
+    pool = material.landscape.pool
+    spread = pool.spread_at(own) if pool else spread_of(text_block(essays, material.texts), own)
     plain = text_block(essays, material.blurbs)
     block = relative(plain, spread)
     nothing = np.zeros((len(essays), len(material.blurbs)), np.float32)
@@ -226,12 +230,42 @@ class _Lists:
         essays = material.texts.rows(start, start + CHUNK)
         if not len(material.blurbs):
             return [[] for _ in essays.ids]
+        if material.landscape.pool:
+            return self._score_near_blurbs(essays, start, material.landscape.pool)
         values, as_read = blurb_values(essays, material)
         scored = (
             _as_candidates(material.blurbs.ids, v, plain, texts, texts)
             for v, plain in zip(values, as_read, strict=True)
         )
         return [sorted(row, key=lambda c: (-c.editors, c.id)) for row in scored]
+
+    def _score_near_blurbs(self, essays: Texts, start: int, pool: Pool) -> list[list[Candidate]]:
+        """The same on a large site: only of the blurbs nearest in meaning, and of those that each essay lists."""
+        blurbs, texts = self.material.blurbs, self.lesson.texts
+        row_of = {ident: row for row, ident in enumerate(blurbs.ids)}
+        drawn, _similarities = self._blurb_index.search_rows(essays.vectors.matrix, DEPTH)
+        listed = [[row_of[i] for i in self.catalogue.curated.get(e, ()) if i in row_of] for e in essays.ids]
+        wanted = [np.union1d(near, own).astype(np.int64) for near, own in zip(drawn, listed, strict=True)]
+        starts = np.concatenate([[0], np.cumsum([len(columns) for columns in wanted])]).astype(np.int64)
+        plain = self._blurb_signals.read(essays, starts, np.concatenate(wanted))
+        values = set_against(plain, pool.spread_at(range(start, start + len(essays))), starts)
+        nothing = np.zeros(starts[-1], np.float32)
+        as_models, as_people = (np.stack([v.get(s, nothing) for s in SIGNALS], axis=1) for v in (values, plain))
+        found = []
+        for place, columns in enumerate(wanted):
+            part = slice(starts[place], starts[place + 1])
+            ids = [blurbs.ids[column] for column in columns.tolist()]
+            scored = _as_candidates(ids, as_models[part], as_people[part], texts, texts)
+            found.append(sorted(scored, key=lambda c: (-c.editors, c.id)))
+        return found
+
+    @cached_property
+    def _blurb_index(self) -> FaissIndex:
+        return FaissIndex(self.material.blurbs.vectors)
+
+    @cached_property
+    def _blurb_signals(self) -> PairSignals:
+        return PairSignals(self.material.blurbs)
 
 
 def _essay_item(essay: Essay, twins: Mapping[str, str], sketch: int) -> Item:

@@ -70,7 +70,7 @@ class WideFinder:
         return self._read(rows, starts, columns, np.zeros(len(columns), dtype=np.bool_))
 
     def _read(self, rows: Columns, starts: Rows, columns: Rows, from_links: np.typing.NDArray[np.bool_]) -> Pairs:
-        spread = {name: values[rows] for name, values in self._pool.spread.items()}
+        spread = self._pool.spread_at(rows)
         values = set_against(self._texts.read(self._landscape.texts.at(rows), starts, columns), spread, starts)
         values["mutual_rank"] = self._landscape.mutual_ranks(columns, DEFAULT.block_logits(values))
         values |= self._lists.read(rows, starts, columns)

@@ -46,9 +46,9 @@ class Drawn:
         """All of them."""
         return cls(np.concatenate([p.place for p in parts]), np.concatenate([p.column for p in parts]))
 
-    def keys(self, width: int) -> Rows:
-        """Each pair once, as place * width + column, ascending."""
-        return np.unique(self.place * width + self.column)
+    def keys(self, rows: Rows, width: int) -> Rows:
+        """Each pair once, as row * width + column, ascending. rows: of the run, ascending."""
+        return np.unique(rows[self.place] * width + self.column)
 
 
 class PairLists:

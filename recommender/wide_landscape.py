@@ -1,8 +1,10 @@
 """The landscape of a large site, where essays cannot all be held against all others.
 
-An index draws each essay's nearest by meaning and wording at once; these, and the essays whose titles it names, are
-looked at closely, and the best POOL of them by the default model are kept.
+An index draws each essay's nearest by meaning and wording at once; these, those that have its most telling terms, and
+the essays whose titles it names are looked at closely, and the best POOL of them by the default model are kept.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,10 @@ NEAREST = 150
 """Essays that the index draws for each."""
 NAMED = 20
 """Essays whose title it names, those named least often first."""
+WORDED = 50
+"""Essays that have its most telling terms."""
+TERMS = 16
+"""How many of these are looked up."""
 CHUNK = 64
 """Essays looked at closely at once: their candidates' texts lie in memory side by side."""
 _WORDING = 0.7  # of the wording's half of the index beside the meaning's: about as the default model weighs them
@@ -39,10 +45,11 @@ def survey_wide(texts: Texts, progress: Progress = lambda done: None, index: str
     basis = np.hstack([texts.vectors.matrix, components])
     drawn, _similarities = all_pairs(_joint_space(texts.vectors.matrix, components), NEAREST, index)
     named = texts.titles_named @ texts.turned["own_title"]
+    telling, by_term = _telling(texts.terms), texts.turned["terms"]
     survey = _Survey(texts)
     for start in range(0, len(texts), CHUNK):
         stop = min(start + CHUNK, len(texts))
-        survey.look(start, stop, drawn[start:stop], named[start:stop])
+        survey.look(start, stop, drawn[start:stop], telling[start:stop] @ by_term, named[start:stop])
         progress(stop - start)
     strengths = np.square(components, dtype=np.float64).sum(axis=0).astype(np.float32)
     return survey.landscape(basis, strengths)
@@ -70,10 +77,10 @@ class _Survey:
         self._spreads: list[Spread] = []
         self._near: list[sparse.csr_matrix] = []
 
-    def look(self, start: int, stop: int, drawn: Rows, named: sparse.csr_matrix) -> None:
-        """Look closely at what was drawn for a run of essays."""
+    def look(self, start: int, stop: int, drawn: Rows, worded: sparse.csr_matrix, named: sparse.csr_matrix) -> None:
+        """Look closely at what was drawn for a run of essays: by the index, by terms, by titles."""
         essays, own = self._texts.rows(start, stop), np.arange(start, stop)
-        starts, columns = _merged(drawn, named, own)
+        starts, columns = _merged(drawn, [(worded, WORDED), (named, NAMED)], own)
         values = self._signals.read(essays, starts, columns)
         spread = self._spread_of.of(start, stop)
         logits = DEFAULT.block_logits(set_against(values, spread, starts))
@@ -106,18 +113,33 @@ class _Survey:
         return found
 
 
-def _merged(drawn: Rows, named: sparse.csr_matrix, own: Rows) -> tuple[Rows, Rows]:
-    """What was drawn and what is named of each essay, itself left out, each once and ascending: starts and columns."""
-    rows = []
-    for place, row in enumerate(own.tolist()):
-        part = slice(named.indptr[place], named.indptr[place + 1])
-        titles, weights = named.indices[part], named.data[part]
-        if len(titles) > NAMED:
-            titles = titles[np.lexsort((titles, -weights))[:NAMED]]
-        found = np.unique(np.concatenate([drawn[place], titles]))
-        rows.append(found[found != row])
-    starts = np.concatenate([[0], np.cumsum([len(found) for found in rows])]).astype(np.int64)
-    return starts, np.concatenate(rows).astype(np.int64)
+def _merged(drawn: Rows, others: Sequence[tuple[sparse.csr_matrix, int]], own: Rows) -> tuple[Rows, Rows]:
+    """What was drawn of each essay, and so many of the greatest values of each other row, the essay itself left out,
+    each once and ascending: starts and columns."""
+    keys = [own.repeat(drawn.shape[1]) * _FAR + drawn.ravel()]
+    for matrix, most in others:
+        best = best_of_each(matrix.data, matrix.indptr, most)
+        keys.append(own[owners(matrix.indptr)[best]] * _FAR + matrix.indices[best])
+    found = np.unique(np.concatenate(keys))
+    rows, columns = np.divmod(found, _FAR)
+    others_only = rows != columns
+    return np.searchsorted(rows[others_only], np.append(own, own[-1] + 1)), columns[others_only]
+
+
+def _telling(terms: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Of each row the TERMS greatest values, of terms that few essays have."""
+    common = np.bincount(terms.indices, minlength=terms.shape[1]) > max(_FEW, terms.shape[0] // 100)
+    kept = terms.copy()
+    kept.data[common[kept.indices]] = 0.0
+    kept.eliminate_zeros()
+    best = best_of_each(kept.data, kept.indptr, TERMS)
+    rows = owners(kept.indptr)[best]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=terms.shape[0]))])
+    return sparse.csr_matrix((kept.data[best], kept.indices[best], starts), shape=terms.shape)
+
+
+_FAR = 2**40  # more than any site has essays
+_FEW = 100
 
 
 def _best_given(columns: NDArray[np.int32], logits: Matrix, essays: int) -> Matrix:

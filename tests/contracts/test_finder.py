@@ -174,7 +174,7 @@ def test_lists_draw_what_they_draw_on_a_small_site(
     with small_pools(by_text=0):
         dense = CandidateFinder(site.landscape, graph).of_site()
 
-    by_lists, linked = (drawn.keys(ESSAYS) for drawn in lists.draw(np.arange(ESSAYS)))
+    by_lists, linked = (drawn.keys(np.arange(ESSAYS), ESSAYS) for drawn in lists.draw(np.arange(ESSAYS)))
 
     others = by_lists[by_lists % ESSAYS != by_lists // ESSAYS]
     keys = dense.rows[dense.owner] * ESSAYS + dense.columns

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from corpus.errors import EncoderError
-from embeddings.batches import batches
+from embeddings.batches import batches, padded_length
 from embeddings.encoder import Matrix
 from embeddings.model_folder import ModelFolder, find_model
 from embeddings.vectors import unit_rows
@@ -104,6 +104,9 @@ class SentenceEncoder:
 
         return isinstance(self.model[0], Transformer) and not self.model.default_prompt_name
 
+    def _padded(self, tokens: int) -> int:
+        return padded_length(tokens, _STEP, self.window)
+
     def _encode_padded(self, texts: Sequence[str]) -> Matrix:
         import numpy as np
         import torch
@@ -111,9 +114,9 @@ class SentenceEncoder:
         tokenizer = self.model.tokenizer
         tokens = tokenizer(list(texts), truncation=True, max_length=self.window, padding=False)["input_ids"]
         rows = np.empty((len(texts), self.dim), dtype=np.float32)
-        for batch in batches([len(row) for row in tokens], _STEP, self.window, _ROWS):
-            spare = [batch.rows[0]] * (_ROWS - len(batch.rows))
-            some = {"input_ids": [tokens[row] for row in (*batch.rows, *spare)]}
+        for batch in batches(enumerate(tokens), self._padded, lambda length: _ROWS):
+            spare = [batch.tokens[0]] * (_ROWS - len(batch.rows))
+            some = {"input_ids": [*batch.tokens, *spare]}
             padded = tokenizer.pad(some, padding="max_length", max_length=batch.length, return_tensors="pt")
             with torch.inference_mode():
                 found = self.model({name: tensor.to(self._device) for name, tensor in padded.items()})

@@ -278,8 +278,10 @@ class _Judge:
 
     def ranked(self, row: int, lists: Shortlist, marks: Marks, twins: bool = True) -> list[str]:
         """The first K as a page of K shows them, then what a longer page shows besides."""
-        items = self.items if twins else self.untwinned
         own, ids, part = self.material.ids[row], self.material.ids, lists.of(row)
+        if not (self.rules or marks[part].any() or (twins and self.twinned[[row, *lists.columns[part]]].any())):
+            return [ids[column] for column in lists.columns[part].tolist()[:DEPTH]]  # rank() would change nothing
+        items = self.items if twins else self.untwinned
         found = zip(lists.columns[part].tolist(), lists.scores[part].tolist(), marks[part].tolist(), strict=True)
         candidates = [Candidate(ids[column], score, score, (), PLACES[mark]) for column, score, mark in found]
         long = self._targets(items, own, candidates, DEPTH)
@@ -307,6 +309,11 @@ class _Judge:
         return shown_lengths(self.material.essays)
 
     @cached_property
+    def twinned(self) -> NDArray[np.bool_]:
+        """Which essays have near-duplicates, shape (n,)."""
+        return np.array([self.items[ident].twins is not None for ident in self.material.ids])
+
+    @cached_property
     def untwinned(self) -> Mapping[str, Item]:
         """The items as nobody's near-duplicates."""
         return {ident: item._replace(twins=None) for ident, item in self.items.items()}
@@ -315,12 +322,11 @@ class _Judge:
         """What recall@10 would gain without each rule. ruled: the lists under all of them, which stand wherever a rule
         has nothing to say."""
         marks, rows = self.marks(lists), self.material.graph.judged.tolist()
-        twins = np.array([self.items[ident].twins is not None for ident in self.material.ids])
         unmarked = np.zeros_like(marks)
         without: dict[str, Lists] = {"near_duplicates": [], "balance": []}
         for row, found in zip(rows, ruled, strict=True):
             part = lists.of(row)
-            twinned = twins[row] or twins[lists.columns[part]].any()
+            twinned = self.twinned[[row, *lists.columns[part]]].any()
             without["near_duplicates"].append(self.ranked(row, lists, marks, twins=False) if twinned else found)
             without["balance"].append(self.ranked(row, lists, unmarked) if marks[part].any() else found)
         plain = self.measured(ruled)[MAIN]

@@ -19,7 +19,7 @@ from recommender.material import Material
 from recommender.metrics import METRICS
 from recommender.model import DEFAULT, Model
 from recommender.neighbourhood import find_items
-from recommender.ranking import Item
+from recommender.ranking import Item, Ranking
 from recommender.signals import SIGNALS
 from recommender.study import Study, study_lists
 from tests.fakes import essay
@@ -437,3 +437,26 @@ def test_the_record_is_plain_json_with_every_figure_as_a_value_and_its_interval(
     assert details["in_degree"]["k"] == 10
     assert {len(details["in_degree"][whose]) for whose in ("ours", "editors", "dense")} == {60}
     assert details["blurbs"] == {"n": 9, "recall@1": [0.5, 0.25, 0.75], "recall@10": [0.75, 0.5, 1.0]}
+
+
+def test_a_list_of_which_no_rule_has_anything_to_say_is_as_rank_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = random_site(60, 1)
+    material = material_of(site, random_lists(site, np.random.default_rng(2), 3))
+    study, items = study_lists(material), items_of(material)
+    found = evaluate(material, items, 180, study).outcomes.runs
+    calls: list[str] = []
+    real = evaluation.rank
+
+    def counted(source: Item, *given: object) -> Ranking:
+        calls.append(source.id)
+        return real(source, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluation, "rank", counted)
+    evaluate(material, items, 180, study)
+    plain = len(calls)
+    everybody = np.ones(60, dtype=np.bool_)
+    monkeypatch.setattr(evaluation._Judge, "twinned", property(lambda self: everybody))
+    asked = evaluate(material, items, 180, study).outcomes.runs
+
+    assert len(calls) > 2 * plain, "then rank() is asked for every list"
+    assert asked == found

@@ -31,6 +31,10 @@ BY_LISTS = 60
 """By each of predicted and votes."""
 BY_LINKS_HERE = 30
 MOST_LISTED = 20
+BACK_FIRST = 100.0
+"""Lists that answer come before any number of lists that name both."""
+NOTHING = 1e-4
+"""What is left when a list is taken out again: rounding."""
 KEPT = 128 * 2**20
 """Bytes of products that are kept for further questions about single essays: all of them on a site of 3,000."""
 
@@ -202,9 +206,9 @@ def _pool(block: Mapping[str, Matrix], scores: Matrix, own: Columns) -> tuple[Ma
     pool = np.zeros(scores.shape, dtype=np.bool_)
     _add(pool, np.where(others, scores, -np.inf), BY_TEXT)
     for signal, most in (("predicted", BY_LISTS), ("votes", BY_LISTS), ("popularity", MOST_LISTED)):
-        _add(pool, np.where(others & (block[signal] > _NOTHING), block[signal], -np.inf), most)
+        _add(pool, np.where(others & (block[signal] > NOTHING), block[signal], -np.inf), most)
     linked = np.zeros(scores.shape, dtype=np.bool_)
-    here = block["co_listed"] + block["lists_back"] * _BACK_FIRST
+    here = block["co_listed"] + block["lists_back"] * BACK_FIRST
     _add(linked, np.where(others & (here > 0), here, -np.inf), BY_LINKS_HERE)
     from_links = linked & ~pool
     return pool | linked, from_links
@@ -216,10 +220,6 @@ def _only(wanted: Sequence[Columns], shape: tuple[int, ...]) -> tuple[Mask, Mask
     for place, columns in enumerate(wanted):
         pool[place, columns] = True
     return pool, np.zeros(shape, dtype=np.bool_)
-
-
-_NOTHING = 1e-4  # of what is left when a list is taken out again: rounding
-_BACK_FIRST = 100.0  # lists that answer come before any number of lists that name both
 
 
 def _add(pool: Mask, scores: Matrix, most: int) -> None:

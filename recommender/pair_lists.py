@@ -10,20 +10,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from embeddings.encoder import Matrix
+from recommender.candidates import BACK_FIRST, BY_LINKS_HERE, BY_LISTS, MOST_LISTED, NOTHING
 from recommender.landscape import Landscape
 from recommender.list_graph import ListGraph
 from recommender.list_signals import Ridge
 from recommender.pair_signals import Pairwise, Rows, best_of_each, held_at, owners, pair_products, values_at
-
-BY_LISTS = 60
-"""By each of predicted and votes."""
-BY_LINKS_HERE = 30
-MOST_LISTED = 20
-BACK_FIRST = 100.0
-"""Lists that answer come before any number of lists that name both."""
-NOTHING = 1e-4
-"""What is left when a list is taken out again: rounding."""
-_RUN = 4096
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from embeddings.encoder import Matrix
-from recommender.signals import RELATIVE, Spread, spread_of, text_block
+from recommender.signals import FLAT, RELATIVE, Spread, spread_of, text_block
 from recommender.texts import Texts
 
 SAMPLE = 2048
@@ -135,13 +135,12 @@ def set_against(values: Mapping[str, Matrix], spread: Spread, starts: Rows) -> P
     found = dict(values)
     for name in RELATIVE:
         mean, deviation = spread[name][owner].T
-        flat = deviation <= _FLAT
+        flat = deviation <= FLAT
         shifted = np.where(flat, 0.0, (values[name] - mean) / np.where(flat, 1.0, deviation))
         found[name] = np.asarray(shifted, dtype=np.float32)
     return found
 
 
-_FLAT = 1e-9
 _AT_ONCE = 4096
 
 

@@ -55,7 +55,7 @@ _TYPICAL = {
     **{"names": (0.037, 0.121), "named": (0.039, 0.1)},
 }
 """Mean and deviation of each on five corpora: what a site with fewer other essays is set against."""
-_FLAT = 1e-9  # a deviation under this means that all essays are alike: the signal tells none of them apart
+FLAT = 1e-9  # a deviation under this means that all essays are alike: the signal tells none of them apart
 
 Block = dict[str, Matrix]
 """Signal -> its values for some essays and all items: float32, shape (essays, items)."""
@@ -102,7 +102,7 @@ def relative(block: Mapping[str, Matrix], spread: Spread) -> Block:
 
 def _relative(values: Matrix, spread: NDArray[np.float64]) -> Matrix:
     mean, deviation = spread[:, :1], spread[:, 1:]
-    flat = deviation <= _FLAT
+    flat = deviation <= FLAT
     found = np.where(flat, 0.0, (values - mean) / np.where(flat, 1.0, deviation))
     return np.asarray(found, dtype=np.float32)
 

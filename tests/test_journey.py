@@ -51,7 +51,7 @@ def test_a_build_reads_every_page_of_every_kind(first: dict[str, Any]) -> None:
     assert first["blurbs"] == {"total": 201, "joined": 192, "ambiguous": 0, "unmatched": 9}
     assert first["encoded"] > 0
     assert first["reused"] == 0
-    stages = {"parse", "match", "encode", "survey", "learn", "candidates", "evaluate", "overview"}
+    stages = {"parse", "match", "encode", "survey", "learn", "candidates", "evaluate", "write", "overview", "publish"}
     assert set(first["seconds"]) == stages
 
 

@@ -244,7 +244,7 @@ def clear_cut(change: Change) -> bool:
         np.delete(honest(change.site.landscape, graph, change.place)["predicted"][0], change.row)
         for graph in change.graphs()
     ]
-    return all(np.diff(np.sort([*row, candidates._NOTHING])).min() > 1e-5 for row in foretold)
+    return all(np.diff(np.sort([*row, candidates.NOTHING])).min() > 1e-5 for row in foretold)
 
 
 @given(dense_own_lists_changed())

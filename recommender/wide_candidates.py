@@ -1,6 +1,7 @@
 """The candidates of a large site's essays: the pool of its landscape, and what the lists give besides."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -48,7 +49,11 @@ class WideFinder:
 
     def of_places(self, places: Places) -> Pairs:
         """The candidates of drafts, which are held against every essay: there are few of them."""
-        return CandidateFinder(self._landscape, self._graph).of_places(places)
+        return self._of_all.of_places(places)
+
+    @cached_property
+    def _of_all(self) -> CandidateFinder:
+        return CandidateFinder(self._landscape, self._graph)
 
     def _draw(self, rows: Columns) -> tuple[Columns, Mask]:
         """The pairs of a run of essays, row * width + column, ascending, and which are from lists that name them."""

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import EditionError
-from recommender.edition import build_lock, check_edition, current_id, new_folder, open_current, publish, write_lists
+from recommender.edition import check_edition, current_id, open_current
 from recommender.list_store import EssayLists
 from recommender.page_facts import write_facts
+from recommender.publishing import build_lock, new_folder, publish, write_lists
 from recommender.ranking import SKETCH_BITS, Candidate, Item, Place
 from recommender.signals import COUNTS, SIGNALS, TEXT_SIGNALS
 from service.ready import answers_of, prepare

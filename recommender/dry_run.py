@@ -15,7 +15,7 @@ from corpus.sources import PageOptions
 from recommender import pace
 from recommender.build_report import Pages
 from recommender.clock import Clock
-from recommender.edition import ESSAYS, Edition, check_edition, open_current, read_lines
+from recommender.edition import ESSAYS, Edition, open_current, read_lines
 from recommender.reading import Increment, read_site
 from recommender.watch import Unwatched, Watch
 
@@ -118,7 +118,7 @@ def _current(home: Path) -> Edition | None:
     """The edition that a build would compare with."""
     try:
         current = open_current(home)
-        check_edition(current.folder)
+        current.check()
     except EditionError:
         return None
     return current

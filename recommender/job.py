@@ -24,15 +24,15 @@ from corpus.errors import EditionError
 from corpus.essay import Essay
 from corpus.records import essay_to_record
 from corpus.sources import PageOptions
-from recommender import edition as editions
-from recommender import pace, publish_gate
+from recommender import pace, publish_gate, publishing
 from recommender.build_report import BuildReport, Pages
 from recommender.clock import Clock
-from recommender.edition import Edition, Prepare
+from recommender.edition import Edition, open_current
 from recommender.edition_diff import mean_overlap
 from recommender.editor_labels import EditorLabels
 from recommender.following import hear_editors
 from recommender.publish_gate import Held
+from recommender.publishing import Prepare
 from recommender.ranking import Item, Rules
 from recommender.reading import Increment, read_site
 from recommender.watch import Unwatched, Watch, counted
@@ -56,7 +56,7 @@ class BuildOptions:
     """
 
     pages: PageOptions = field(default_factory=PageOptions)
-    keep_editions: int = editions.KEEP
+    keep_editions: int = publishing.KEEP
     publish_overlap: float = 0.0
     index: str = "auto"
 
@@ -80,7 +80,7 @@ def build(
     """
     watch = watch or Unwatched()
     clock = Clock()
-    with editions.build_lock(home):
+    with publishing.build_lock(home):
         with clock.stage("parse"):
             pages = read_site(sources, home, options.pages, watch, increment)
         with clock.stage("match"):
@@ -112,7 +112,7 @@ class _Build:
         last = _last_edition(self.home)
         labels = self.labels_of(self.catalogue, last)
         inputs = _inputs_digest(self.catalogue, self.encoder, labels, self.options.index)
-        with editions.writing_to(self.home), _new_edition(self.home) as folder:
+        with publishing.writing_to(self.home), _new_edition(self.home) as folder:
             if last is not None and last.manifest.get("inputs") == inputs:
                 manifest, encoded = self._copy(last, folder), 0
                 comparison = _Comparison(last, None, self.options.publish_overlap, changed=0, overlap=1.0)
@@ -154,8 +154,8 @@ class _Build:
             evaluation = evaluate(material, found.items, catalogue.report.total, study, blurbs)
         with self.clock.stage("write"):
             progress = self.watch.stage("writing lists", len(catalogue.essays))
-            editions.write_lists(folder, found.items.values(), counted(found.lists, progress))
-            editions.write_essays(folder, (essay_to_record(_as_stated(essay)) for essay in catalogue.essays))
+            publishing.write_lists(folder, found.items.values(), counted(found.lists, progress))
+            publishing.write_essays(folder, (essay_to_record(_as_stated(essay)) for essay in catalogue.essays))
             material.save(folder)
         self._write_overview(folder, material, before)
         counts = _counts(catalogue, found.items) | {"texts": encoded.count.encoded + encoded.count.reused}
@@ -188,7 +188,7 @@ class _Build:
         }
         keep, judge = self.options.keep_editions, comparison.judge
         with self.clock.stage("publish"):
-            ident = editions.publish(self.home, folder, described, keep, self.prepare, judge)
+            ident = publishing.publish(self.home, folder, described, keep, self.prepare, judge)
         return BuildReport(
             edition=ident,
             pages=self.pages,
@@ -224,7 +224,7 @@ class _Comparison:
     held: str | None = None
 
     def judge(self, edition: Edition, ident: str) -> Held | None:
-        """See recommender.edition.Judge."""
+        """See recommender.publishing.Judge."""
         if self.last is None or self.before is None:
             return None
         after = _lists_of(edition)
@@ -250,7 +250,7 @@ def _share(path: Path, other: Path) -> None:
 @contextmanager
 def _new_edition(home: Path) -> Iterator[Path]:
     """A folder to write an edition in; removed when that fails or is interrupted."""
-    folder = editions.new_folder(home)
+    folder = publishing.new_folder(home)
     try:
         yield folder
     except BaseException:
@@ -261,8 +261,8 @@ def _new_edition(home: Path) -> Iterator[Path]:
 def _last_edition(home: Path) -> Edition | None:
     """The current edition when every file of it is intact."""
     try:
-        current = editions.open_current(home)
-        editions.check_edition(current.folder)
+        current = open_current(home)
+        current.check()
     except EditionError:
         return None
     return current

@@ -24,7 +24,7 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 from recommender.ranking import SKETCH_BITS, Candidate, Item, ItemKind, Place, Profile, Rules
 
@@ -113,6 +113,51 @@ def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) 
         db.executemany("INSERT INTO offered (item, pages) VALUES (?,?)", offered)
         db.executemany("INSERT INTO signals (name, number) VALUES (?,?)", facts.signals.items())
         db.execute("CREATE INDEX addresses ON items (address) WHERE address IS NOT NULL")
+
+
+class ListReader(Protocol):
+    """Where an edition's items and lists are read, by any number of threads: ListStore, and
+    recommender.postgres_lists.PostgresLists. tests/contracts/test_list_reader.py runs on both."""
+
+    def item(self, ident: str) -> Item | None:
+        """The item with this id."""
+        ...
+
+    def numbered(self, numbers: Sequence[int]) -> dict[str, Item]:
+        """The items with these numbers, by id."""
+        ...
+
+    def named(self, idents: Sequence[str]) -> dict[str, Item]:
+        """Those of the items with these ids that there are, by id."""
+        ...
+
+    def essay_at(self, url: str) -> str | None:
+        """The id of the essay at this address; a fragment and the last slash do not count."""
+        ...
+
+    def row(self, ident: str) -> "ListRow | None":
+        """An essay's lists as columns."""
+        ...
+
+    def offered_in(self, ident: str) -> frozenset[str]:
+        """The essays whose lists name the item: as curated, as a candidate or among the unmatched blurbs."""
+        ...
+
+    def essay_ids(self) -> Iterator[str]:
+        """Every essay, in the order written."""
+        ...
+
+    def item_ids(self) -> Iterator[str]:
+        """Every item, in the order written."""
+        ...
+
+    def items(self) -> Iterator[Item]:
+        """Every item, in the order written."""
+        ...
+
+    def count_items(self) -> int:
+        """How many items there are."""
+        ...
 
 
 class ListStore:
@@ -213,7 +258,7 @@ class ListStore:
 class Items(Mapping[str, Item]):
     """The items of a store, by id."""
 
-    def __init__(self, store: ListStore) -> None:
+    def __init__(self, store: ListReader) -> None:
         self._store = store
 
     def __getitem__(self, ident: str) -> Item:

@@ -15,7 +15,7 @@ from corpus.essay import Essay, PageRejected
 from corpus.records import essay_from_record
 from embeddings.encoder import Matrix, Progress
 from embeddings.vectors import Vectors
-from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, check_edition, read_lines
+from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, read_lines
 from recommender.encoded import EncodedCatalogue
 from recommender.finding import survey_site
 from recommender.landscape import Landscape, Pool
@@ -90,7 +90,7 @@ class Material:
     @classmethod
     def load(cls, edition: Edition) -> "Material":
         """The material of an edition. Raises EditionError when its files are damaged."""
-        check_edition(edition.folder, (ESSAYS, VECTORS, LEXICON))
+        edition.check((ESSAYS, VECTORS, LEXICON))
         try:
             read = [essay_from_record(record, "") for record in read_lines(edition.folder / ESSAYS)]
             essays = build_catalogue(read).essays  # matched again: records say nothing of what was found out

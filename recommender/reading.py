@@ -15,7 +15,7 @@ from corpus.page_cache import PLACE, open_page_cache
 from corpus.records import essay_from_record
 from corpus.sources import PageOptions, list_pages, read_pages
 from recommender.build_report import Pages
-from recommender.edition import ESSAYS, Edition, check_edition, open_current, open_edition, read_lines
+from recommender.edition import ESSAYS, Edition, open_current, open_edition, read_lines
 from recommender.watch import Watch
 
 CURRENT = "current"
@@ -73,7 +73,7 @@ def _essays_since(home: Path, increment: Increment) -> dict[str, Essay]:
 
 def _read_essays(edition: Edition) -> dict[str, Essay]:
     """An edition's essays as their pages state them, with what was remarked when they were read."""
-    check_edition(edition.folder, (ESSAYS,))
+    edition.check((ESSAYS,))
     remarks = edition.manifest["remarks"]
     try:
         essays = [essay_from_record(record, "") for record in read_lines(edition.folder / ESSAYS)]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from corpus.errors import EditionError
-from recommender.edition import Edition, current_id, newest_intact, open_current
+from recommender.edition import Edition, current_id, open_current
+from recommender.publishing import newest_intact
 from recommender.watch import Unwatched, Watch
 from service.ready import FOLDER, Page, answers_of, pages_of, prepare
 from service.settings import Settings

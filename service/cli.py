@@ -287,7 +287,7 @@ def editions(
     if compare:
         _print_difference(home, compare, as_json)
         return
-    from recommender.edition import list_editions
+    from recommender.publishing import list_editions
     from service.console import print_editions
 
     found = list_editions(home)
@@ -335,7 +335,7 @@ def rollback(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Step back to an earlier edition. A running service follows within a second."""
-    from recommender.edition import roll_back
+    from recommender.publishing import roll_back
     from service.changes import make_ready
 
     print(f"{roll_back(home, edition, partial(make_ready, settings_of(home)))} is current")
@@ -352,7 +352,7 @@ def publish(
 
     See first what it would change: [bold]related editions --compare ID[/bold]
     """
-    from recommender.edition import sign_off
+    from recommender.publishing import sign_off
     from service.changes import make_ready
 
     print(f"{sign_off(home, edition, _user(), partial(make_ready, settings_of(home)))} is current")

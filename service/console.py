@@ -19,7 +19,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from recommender.edition import Edition, EditionSummary
+from recommender.edition import Edition
+from recommender.publishing import EditionSummary
 from recommender.ranking import DEFAULT_LIMIT, Ranking, Recommendation, Rules, list_limit, rules_in
 from service.terminal import open_console as _console
 from service.terminal import print_line as _print

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from corpus.errors import DecisionLogError, EditionError, NoEdition
-from recommender.edition import Edition, check_served, current_id, newest_intact, open_edition, served_bytes
+from recommender.edition import Edition, check_served, current_id, open_edition, served_bytes
+from recommender.publishing import newest_intact
 from service.answers import Answers
 from service.live_decisions import LiveDecisions, undecided
 from service.ready import ReadyAnswers, answers_of

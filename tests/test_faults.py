@@ -16,10 +16,11 @@ from benchmarks.killing import Site, WritingEncoder, made_up
 from corpus import page_cache
 from corpus.errors import DecisionLogError, EditionError
 from embeddings.cache import PLACE
-from recommender import edition, job
+from recommender import job, publishing
 from recommender.decision_log import DecisionLog
 from recommender.disk import write_whole
-from recommender.edition import build_lock, check_edition, current_id, edition_ids, list_editions, open_current
+from recommender.edition import check_edition, current_id, edition_ids, open_current
+from recommender.publishing import build_lock, list_editions
 from service.cli import main
 from tests.recommender.decided import decide
 
@@ -190,7 +191,7 @@ def test_an_old_edition_that_cannot_be_dropped_does_not_fail_the_build(
     assert related("build", site.folder, "--home", home)[0] == 0
     first = current_id(home)
     with monkeypatch.context() as patch:
-        patch.setattr(edition, "_remove", stubborn)
+        patch.setattr(publishing, "_remove", stubborn)
         assert related("build", site.folder, "--home", home)[0] == 0  # the same content: the first is to go
     assert edition_ids(home) == [first, current_id(home)]
 

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from corpus.errors import DecisionLogError, DecisionRefused, EditionError
-from recommender.edition import list_editions, open_edition, roll_back, sign_off
+from recommender.edition import open_edition
 from recommender.edition_diff import EditionDiff, compare_editions
+from recommender.publishing import list_editions, roll_back, sign_off
 from recommender.ranking import Rules
 from service.changes import make_ready
 from service.desk.access import Admin, Viewer

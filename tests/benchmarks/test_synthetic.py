@@ -16,7 +16,8 @@ from benchmarks.synthetic import (
     synthetic_items,
     synthetic_lists,
 )
-from recommender.edition import Edition, list_editions, open_current
+from recommender.edition import Edition, open_current
+from recommender.publishing import list_editions
 from recommender.ranking import list_limit
 from recommender.signals import SIGNALS
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx2 as httpx
 import pytest
 
-from recommender.edition import list_editions
+from recommender.publishing import list_editions
 from service.keys import digest
 from tests.browser.conftest import RELATED, ROOT
 from tests.service.running import running

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from corpus.errors import UnknownEssay
 from recommender.by_example import Example, combine, suggest_like
-from recommender.edition import Edition, EssayLists, build_lock, new_folder, open_current, publish, write_lists
+from recommender.edition import Edition, EssayLists, open_current
+from recommender.publishing import build_lock, new_folder, publish, write_lists
 from recommender.ranking import Candidate, Item, Rules
 from tests.recommender.rankings import candidate
 

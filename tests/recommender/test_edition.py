@@ -11,17 +11,12 @@ import pytest
 
 from corpus.errors import BuildInProgress, EditionError, NoEdition, UnknownEssay
 from recommender import edition as editions
-from recommender.edition import (
-    Edition,
+from recommender.edition import Edition, EssayLists, check_edition, current_id, open_current, open_edition
+from recommender.publishing import (
     EditionSummary,
-    EssayLists,
     build_lock,
-    check_edition,
-    current_id,
     list_editions,
     new_folder,
-    open_current,
-    open_edition,
     publish,
     roll_back,
     write_essays,
@@ -310,7 +305,7 @@ def rewrite(path: Path, change: Callable[[dict[str, object]], object]) -> None:
 def forge(path: Path, **changes: object) -> None:
     """Change the manifest and seal it again, as no one should."""
     rewrite(path, lambda manifest: manifest.update(changes) or manifest.pop("checksum"))
-    rewrite(path, lambda manifest: manifest.update(checksum=editions._checksum(manifest)))
+    rewrite(path, lambda manifest: manifest.update(checksum=editions.manifest_checksum(manifest)))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from corpus.errors import UnknownEssay
 from recommender import edition_diff
-from recommender.edition import Edition, build_lock, new_folder, open_edition, publish, write_lists
+from recommender.edition import Edition, open_edition
 from recommender.edition_diff import EditionDiff, Mover, PageDiff, Shift, compare_editions, mean_overlap, page_diff
 from recommender.list_store import EssayLists
+from recommender.publishing import build_lock, new_folder, publish, write_lists
 from recommender.ranking import Candidate, Item, Rules
 
 RULES = Rules()

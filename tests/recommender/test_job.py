@@ -10,10 +10,11 @@ import pytest
 
 from corpus.errors import BuildInProgress, EditionError, RelatedArticlesError, SourceNotFound
 from corpus.records import essay_to_record
-from recommender.edition import build_lock, current_id, list_editions, open_current
+from recommender.edition import current_id, open_current
 from recommender.evaluation import evaluate_edition
 from recommender.job import BuildOptions, build
 from recommender.learning import Lesson
+from recommender.publishing import build_lock, list_editions
 from recommender.ranking import Rules
 from tests.fakes import AXES, CountingEncoder
 from tests.recommender.materials import lists_of_groups

@@ -8,11 +8,12 @@ import pytest
 
 from corpus.catalogue import Unjoined
 from corpus.errors import EditionError
-from recommender.edition import OVERVIEW, Edition, open_current, write_lists
+from recommender.edition import OVERVIEW, Edition, open_current
 from recommender.job import BuildOptions, build
 from recommender.list_store import EssayLists
 from recommender.overview import Overview, PageFacts
 from recommender.page_facts import hub_limit, write_facts
+from recommender.publishing import write_lists
 from recommender.ranking import Candidate, Item, Place, Rules
 from tests.fakes import AXES, CountingEncoder
 

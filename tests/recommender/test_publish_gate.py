@@ -11,24 +11,20 @@ from threading import Event, Thread
 import pytest
 
 from corpus.errors import EditionError
-from recommender import edition as editions
-from recommender import job, publish_gate
-from recommender.edition import (
-    Edition,
+from recommender import job, publish_gate, publishing
+from recommender.edition import Edition, current_id, edition_ids, open_current
+from recommender.job import BuildOptions, build
+from recommender.publish_gate import Held, find_held, held_editions, read_marker
+from recommender.publishing import (
     build_lock,
-    current_id,
-    edition_ids,
     list_editions,
     new_folder,
     newest_intact,
-    open_current,
     publish,
     roll_back,
     sign_off,
     write_essays,
 )
-from recommender.job import BuildOptions, build
-from recommender.publish_gate import Held, find_held, held_editions, read_marker
 from tests.fakes import CountingEncoder
 from tests.recommender.test_edition import ITEMS, LISTS, RECORDS, at
 from tests.recommender.test_job import write_site
@@ -39,11 +35,11 @@ def doubt(edition: Edition, ident: str) -> Held:
     return Held(ident, current_id(edition.folder.parents[1]), 0.41256, 0.6, edition.built_at.isoformat())
 
 
-def make(home: Path, second: int, text: str, judge: editions.Judge | None = None, keep: int = 5) -> str:
+def make(home: Path, second: int, text: str, judge: publishing.Judge | None = None, keep: int = 5) -> str:
     """An edition built at this second; `text` tells its content from others'."""
     with build_lock(home):
         folder = new_folder(home)
-        editions.write_lists(folder, ITEMS, LISTS)
+        publishing.write_lists(folder, ITEMS, LISTS)
         write_essays(folder, ({**record, "body": text} for record in RECORDS))
         return publish(home, folder, {"built_at": at(second), "counts": {"essays": 3}}, keep, judge=judge)
 
@@ -96,7 +92,7 @@ def test_nothing_is_prepared_of_an_edition_that_is_held_back(home: Path) -> None
     prepared: list[str] = []
     with build_lock(home):
         folder = new_folder(home)
-        editions.write_lists(folder, ITEMS, LISTS)
+        publishing.write_lists(folder, ITEMS, LISTS)
         described = {"built_at": at(2), "counts": {"essays": 3}}
         held = publish(home, folder, described, 5, lambda edition: prepared.append(edition.id), doubt)
     assert prepared == []
@@ -220,7 +216,7 @@ def kill_at(step: str, before: bool, work: Callable[[], object]) -> None:
     if child:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "it never came to that step"
         return
-    owner: object = editions
+    owner: object = publishing
     *parents, name = step.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
@@ -304,7 +300,7 @@ def test_a_build_that_fails_after_the_marker_leaves_neither(home: Path, monkeypa
         raise EditionError("bad disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr(editions, "check_edition", fail)
+        patch.setattr(publishing, "check_edition", fail)
         with pytest.raises(EditionError, match="bad disk"):
             make(home, 2, "doubtful", doubt)
     assert (edition_ids(home), markers(home)) == ([first], [])

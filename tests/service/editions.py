@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recommender.edition import LISTS, EssayLists, Judge, build_lock, new_folder, publish, write_lists
+from recommender.edition import LISTS, EssayLists
 from recommender.page_facts import write_facts
+from recommender.publishing import Judge, build_lock, new_folder, publish, write_lists
 from recommender.ranking import Candidate, Item
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -16,18 +16,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from corpus.errors import NoEdition
-from recommender.edition import (
-    build_lock,
-    current_id,
-    edition_ids,
-    new_folder,
-    open_current,
-    open_edition,
-    publish,
-    roll_back,
-    write_lists,
-)
+from recommender.edition import current_id, edition_ids, open_current, open_edition
 from recommender.list_store import EssayLists
+from recommender.publishing import build_lock, new_folder, publish, roll_back, write_lists
 from recommender.ranking import Candidate, Item
 from service.changes import Change, Changes, compare, make_ready, read_changes
 from service.cli import app
@@ -204,7 +195,7 @@ def test_changes_and_answers_are_written_before_the_edition_is_current(
         assert any(path.name.startswith(f"{ident}-") for path in (home / FOLDER).glob("*.sqlite3"))
         seen.append([str(record.get("id")) for record in on_disk(home, ident)[1:]])
 
-    monkeypatch.setattr("recommender.edition.make_current", note)
+    monkeypatch.setattr("recommender.publishing.make_current", note)
     publish_ready(tmp_path, 1, OTHER)
 
     assert seen == [["bread"]]

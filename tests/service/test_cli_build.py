@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recommender.edition import Edition, build_lock, current_id, open_current
+from recommender.edition import Edition, current_id, open_current
 from recommender.job import BuildOptions, build
+from recommender.publishing import build_lock
 from service import cli_build
 from service.cli import app
 from tests.fakes import CountingEncoder
@@ -275,7 +276,7 @@ def _interrupt(*given: object) -> None:
 def test_an_interruption_after_the_edition_was_published_says_so(
     site: Path, home: Path, stub: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recommender.edition._prune", _interrupt)
+    monkeypatch.setattr("recommender.publishing._prune", _interrupt)
 
     done = invoke(site, "--home", home, "--quiet")
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from recommender.edition import LISTS, Edition, make_current, open_edition, roll_back
+from recommender.edition import LISTS, Edition, open_edition
+from recommender.publishing import make_current, roll_back
 from service import editions as live_editions
 from service.app import create_app
 from service.editions import LiveEdition, View

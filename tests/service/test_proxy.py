@@ -24,7 +24,8 @@ from urllib.parse import quote
 
 import pytest
 
-from recommender.edition import EssayLists, build_lock, new_folder, open_current, publish, write_lists
+from recommender.edition import EssayLists, open_current
+from recommender.publishing import build_lock, new_folder, publish, write_lists
 from recommender.ranking import Candidate, Item
 from service.changes import make_ready
 from service.settings import Settings

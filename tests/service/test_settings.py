@@ -8,8 +8,8 @@ import pytest
 
 from corpus.errors import SettingsError
 from corpus.sources import PageOptions
-from recommender.edition import KEEP
 from recommender.job import BuildOptions
+from recommender.publishing import KEEP
 from recommender.ranking import Rules
 from service.app import create_app_from_env
 from service.settings import Settings, documentation, load_settings

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
-from recommender.edition import LISTS, make_current, roll_back
+from recommender.edition import LISTS
+from recommender.publishing import make_current, roll_back
 from tests.service.editions import ITEMS_OF_THE_SITE, NOON, publish_edition
 from tests.service.running import BREAD, Client, RunningServer, running
 

@@ -8,7 +8,8 @@
     ├── ShapeMismatch             an array of the wrong shape, dtype or fingerprint
     ├── IndexRefused              an index that finds too little, or a file that holds none that can be used
     ├── EditionError              an edition that is missing, half-written or damaged
-    │   └── NoEdition             nothing has been published yet
+    │   ├── NoEdition             nothing has been published yet
+    │   └── StoreAway             the database that holds the editions does not answer
     ├── BuildInProgress           another build is writing to the same home
     ├── UnknownEssay              an id or URL that the edition does not know
     ├── DecisionRefused           an editor's decision that makes no sense
@@ -59,6 +60,10 @@ class EditionError(RelatedArticlesError):
 
 class NoEdition(EditionError):
     """Nothing has been published in this home yet."""
+
+
+class StoreAway(EditionError):
+    """The database that holds editions and decisions cannot be used: it does not answer, or its URL makes no sense."""
 
 
 class BuildInProgress(RelatedArticlesError):

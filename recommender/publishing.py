@@ -170,6 +170,32 @@ def _seal(home: Path, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, d
     return ident, sealed
 
 
+def take_over(home: Path, edition: Edition, held: Held | None, keep: int = KEEP) -> None:
+    """Publish an edition of another store, file by file the same. held: keep it without showing it.
+
+    Raises EditionError, BuildInProgress.
+    """
+    with build_lock(home), writing_to(home):
+        final = home / "editions" / edition.id
+        if not final.is_dir():
+            edition.check()
+            folder = new_folder(home)
+            for name in (MANIFEST, *edition.manifest["files"]):
+                shutil.copyfile(edition.folder / name, folder / name)
+                flush(folder / name)
+            if held:
+                publish_gate.hold_back(home, held)
+            flush(folder)
+            folder.rename(final)
+        check_edition(final)
+        with _turning(home):
+            if held:
+                flush(home / "editions")
+            else:
+                make_current(home, edition.id)
+            _prune(home, edition.id, keep)
+
+
 def make_current(home: Path, ident: str) -> None:
     """Point the home at an edition, atomically and for good."""
     flush(home / "editions")

@@ -43,7 +43,12 @@ class Changes:
 
 
 def make_ready(settings: Settings, edition: Edition, watch: Watch | None = None) -> None:
-    """Before an edition becomes the current one: write its ready answers, and which pages it changes."""
+    """Before an edition becomes the current one: write its ready answers, and which pages it changes.
+
+    Not where a database holds the editions: each service makes the answers that it is asked for.
+    """
+    if settings.store is not None:
+        return
     progress = (watch or Unwatched()).stage("writing answers", edition.manifest["counts"]["essays"])
     try:
         current: Edition | None = open_current(settings.home)

@@ -20,11 +20,12 @@ import typer
 from corpus.errors import RelatedArticlesError
 from service.accounts import Role, add_account, is_name, read_accounts
 from service.cli_build import build
-from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, sentence_of, settings_of
+from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, StoreUrl, sentence_of, settings_of
 
 if TYPE_CHECKING:
     from recommender.edition import Edition
     from recommender.ranking import Rules
+    from recommender.store import Store
     from service.answers import Answers
     from service.settings import Settings
 
@@ -230,14 +231,13 @@ def evaluate(
 
     Three protocols: cold (no list is seen), curated (the judged page's own list is hidden), new_page (links to it too).
     """
-    from recommender.edition import open_edition
     from recommender.evaluation import evaluate_edition
     from recommender.following import labels_of
     from service.console import Bars, print_comparison, print_evaluation
     from service.live_decisions import standing_of
 
     edition = _edition(home)
-    other = open_edition(home, compare) if compare else None
+    other = _store(home).open(compare) if compare else None
     with Bars(quiet) as bars:
         labels = labels_of(standing_of(home, edition, datetime.now(UTC)))
         evaluation, outcomes = evaluate_edition(edition, bars, thorough, labels)
@@ -287,16 +287,16 @@ def editions(
     if compare:
         _print_difference(home, compare, as_json)
         return
-    from recommender.publishing import list_editions
     from service.console import print_editions
 
-    found = list_editions(home)
+    store = _store(home)
+    found = store.summaries()
     if as_json:
         print(json.dumps([asdict(entry) for entry in found]))
     elif found:
         print_editions(found)
     else:
-        print(f"no edition in {home} yet: run `related build SOURCE... --home {home}`", file=sys.stderr)
+        print(f"no edition in {store.name} yet: run `related build SOURCE... --home {home}`", file=sys.stderr)
 
 
 def _print_changes(home: Path, as_json: bool) -> None:
@@ -312,13 +312,12 @@ def _print_changes(home: Path, as_json: bool) -> None:
 
 
 def _print_difference(home: Path, other: str, as_json: bool) -> None:
-    from recommender.edition import open_edition
     from recommender.edition_diff import compare_editions
     from recommender.ranking import Rules
     from service.console import Bars
     from service.console_diff import diff_record, print_diff
 
-    before, after = _edition(home), open_edition(home, other)
+    before, after = _edition(home), _store(home).open(other)
     with Bars(quiet=as_json) as bars:
         essays = max(edition.manifest["counts"]["essays"] for edition in (before, after))
         diff = compare_editions(before, after, Rules(), bars.stage("comparing lists", essays))
@@ -335,10 +334,9 @@ def rollback(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Step back to an earlier edition. A running service follows within a second."""
-    from recommender.publishing import roll_back
     from service.changes import make_ready
 
-    print(f"{roll_back(home, edition, partial(make_ready, settings_of(home)))} is current")
+    print(f"{_store(home).roll_back(edition, partial(make_ready, settings_of(home)))} is current")
 
 
 @app.command()
@@ -352,10 +350,9 @@ def publish(
 
     See first what it would change: [bold]related editions --compare ID[/bold]
     """
-    from recommender.publishing import sign_off
     from service.changes import make_ready
 
-    print(f"{sign_off(home, edition, _user(), partial(make_ready, settings_of(home)))} is current")
+    print(f"{_store(home).sign_off(edition, _user(), partial(make_ready, settings_of(home)))} is current")
 
 
 @app.command()
@@ -392,14 +389,14 @@ def decisions(
     ] = None,
 ) -> None:
     """Print all that editors have decided, the oldest first, or take in what another home has printed."""
-    from recommender.decision_log import DecisionLog
     from service.decision_files import read_export, read_text, write_csv, write_jsonl
 
-    log = DecisionLog(home)
+    store = _store(home)
+    log = store.log()
     if put_in is None:
         entries = log.since()
         if not entries:
-            print(f"nobody has decided anything in {home} yet", file=sys.stderr)
+            print(f"nobody has decided anything in {store.name} yet", file=sys.stderr)
         sys.stdout.writelines(write_csv(entries) if form is DecisionsFormat.csv else write_jsonl(entries))
         return
     if not put_in.is_file():
@@ -433,6 +430,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; setting `host`.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; setting `port`.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    store: StoreUrl = None,
     drafts: Annotated[
         bool,
         typer.Option("--drafts", help="Also answer drafts, for who has a key: each process loads the model; `drafts`."),
@@ -441,7 +439,7 @@ def serve(
     """Serve the website's endpoint and the editors' desk. It follows new editions while it runs."""
     from service.server import run_server
 
-    run_server(settings_of(home, host=host, port=port, drafts=drafts or None), workers)
+    run_server(settings_of(home, host=host, port=port, store=store, drafts=drafts or None), workers)
 
 
 @app.command()
@@ -506,10 +504,14 @@ def _user() -> str:
         return f"user {os.getuid()}"
 
 
-def _edition(home: Path) -> "Edition":
-    from recommender.edition import open_current
+def _store(home: Path) -> "Store":
+    return settings_of(home).open_store()
 
-    return open_current(home)
+
+def _edition(home: Path) -> "Edition":
+    from recommender.store import open_current
+
+    return open_current(_store(home))
 
 
 def _answers(edition: "Edition", settings: "Settings") -> "Answers":

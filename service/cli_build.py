@@ -15,7 +15,7 @@ import typer
 
 from corpus.errors import EditionError, RelatedArticlesError
 from embeddings.backend import Backend
-from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, sentence_of, settings_of
+from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, StoreUrl, sentence_of, settings_of
 
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
@@ -51,6 +51,7 @@ def build(
         Backend | None, typer.Option(help="What computes it. Default: the quickest that proves faithful.")
     ] = None,
     engine: Annotated[EngineName, typer.Option(help="Where the heavy steps run.")] = EngineName.local,
+    store: StoreUrl = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +83,7 @@ def build(
     _check_usage(sources, since, remove, dry_run, watch)
     command = _Command(
         sources=sources or [],
-        settings=settings_of(home, model=model, backend=backend),
+        settings=settings_of(home, model=model, backend=backend, store=store),
         since=since,
         remove=tuple(remove or ()),
         as_json=as_json,
@@ -226,6 +227,7 @@ class _Command:
         before, counting = _current(self.settings.home), None
         try:
             from recommender.job import build as run_job
+            from recommender.store import follow
             from recommender.watch import Counting
             from service.changes import make_ready
 
@@ -234,11 +236,26 @@ class _Command:
                 counting = Counting(progress)
                 prepare = partial(make_ready, settings, watch=counting)
                 options, increment = settings.build_options(), self._increment
-                return run_job(
+                if settings.store is not None:
+                    follow(settings.open_store(), settings.home, settings.keep_editions)
+                report = run_job(
                     self.sources, settings.home, self._encoder, options, counting, prepare, increment=increment
                 )
+                if settings.store is not None:
+                    self._publish(report.edition, counting)
+                return report
         except KeyboardInterrupt:
             raise _Interrupted(_left_by_interruption(self.settings.home, before, counting)) from None
+
+    def _publish(self, ident: str, progress: "Counting") -> None:
+        """Show the home's new edition in the store."""
+        from recommender.publish_gate import find_held
+        from recommender.store import FolderStore
+
+        settings = self.settings
+        edition = FolderStore(settings.home).open(ident)
+        done = progress.stage("publishing to the database", edition.manifest["counts"]["essays"])
+        settings.open_store().publish(edition, find_held(settings.home, ident), settings.keep_editions, done)
 
     @cached_property
     def _encoder(self) -> "Encoder":

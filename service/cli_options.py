@@ -12,6 +12,15 @@ SOURCES_HELP = "Pages, folders of pages, or .jsonl files: .txt .html .md .jsonl 
 Home = Annotated[
     Path, typer.Option(envvar="RELATED_HOME", help="Folder with the site's data: cache, editions, related.toml.")
 ]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="PostgreSQL database for editions and decisions, postgresql://USER@HOST/DATABASE; setting `store`, where "
+        "a password is better kept.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 Quiet = Annotated[bool, typer.Option(help="Show no progress.")]
 DEFAULT_HOME = Path("data")

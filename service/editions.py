@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Event, Lock, Thread
 
 from corpus.errors import DecisionLogError, EditionError, NoEdition
-from recommender.edition import Edition, check_served, current_id, open_edition, served_bytes
-from recommender.publishing import newest_intact
+from recommender.edition import Edition, check_served
 from service.answers import Answers
 from service.live_decisions import LiveDecisions, undecided
 from service.ready import ReadyAnswers, answers_of
@@ -27,8 +25,6 @@ site should take no longer than that of a small one."""
 _AFTER_EVERY_ID = "~"
 _CANNOT_OPEN = (EditionError, OSError, ValueError)  # ValueError: `current` is not text
 _log = logging.getLogger(__name__)
-
-_Mark = tuple[int, int, int] | None
 
 
 def utc_now() -> datetime:
@@ -65,7 +61,7 @@ class LiveEdition:
         now: Callable[[], datetime] = utc_now,
         prepare: Callable[[Edition], object] | None = None,
     ) -> None:
-        self._settings, self._home = settings, settings.home
+        self._settings, self._store = settings, settings.open_store()
         self._now = now
         self._prepare = prepare
         self._lock, self._changing = Lock(), Lock()
@@ -73,7 +69,7 @@ class LiveEdition:
         self._view = View()
         self._looked: datetime | None = None
         self._tried: datetime | None = None
-        self._mark: _Mark = None
+        self._mark: object = None
         self.decisions = LiveDecisions(settings.home, now, make_signal=True)
         self._unchecked = False
 
@@ -139,7 +135,7 @@ class LiveEdition:
         return self._looked is None or abs(self._now() - self._looked) >= LOOK_EVERY
 
     def _look(self) -> None:
-        now, mark = self._now(), _mark(self._home)
+        now, mark = self._now(), self._store.mark()
         retry = bool(self._view.faults) and self._tried is not None and abs(now - self._tried) >= RETRY_EVERY
         if self._looked is None or mark != self._mark or retry or self._unchecked:
             view = self._open()
@@ -156,10 +152,10 @@ class LiveEdition:
     def _open(self) -> View:
         held, ident = self._view.replies, _AFTER_EVERY_ID
         try:
-            ident = current_id(self._home)
+            ident = self._store.current_id()
             if held is None or held.answers.edition.id != ident:
-                quickly = self._looked is None and served_bytes(self._home, ident) > AT_ONCE_BYTES
-                held_now = self._replies(open_edition(self._home, ident, quickly))
+                quickly = self._looked is None and self._store.served_bytes(ident) > AT_ONCE_BYTES
+                held_now = self._replies(self._store.open(ident, quickly))
                 self._unchecked = quickly
                 return View(held_now)
             if self._unchecked:
@@ -177,20 +173,24 @@ class LiveEdition:
 
     def _newest_intact(self, before: str) -> Replies | None:
         try:
-            found = newest_intact(self._home, before)
+            found = self._store.newest_intact(before)
             return self._replies(found) if found else None
         except _CANNOT_OPEN:
             return None
 
     def _replies(self, edition: Edition) -> Replies:
         answers = answers_of(self._settings, edition, undecided(edition))  # what is decided, replies() asks each time
-        ready = ReadyAnswers.open(self._home, answers)
-        if ready is None and self._prepare:
+        ready = self._ready(answers)
+        if ready is None and self._prepare and self._settings.store is None:
             try:
                 self._prepare(edition)
             except OSError:  # the answers are made when they are asked for
                 _log.warning("ready answers cannot be prepared", exc_info=True)
         return Replies(answers, ready)
+
+    def _ready(self, answers: Answers) -> ReadyAnswers | None:
+        """The ready answers, of which there are none where a database holds the editions."""
+        return ReadyAnswers.open(self._settings.home, answers) if self._settings.store is None else None
 
     def _hear_decisions(self) -> None:
         """Read what was decided before a request asks for it."""
@@ -202,19 +202,10 @@ class LiveEdition:
         """Answer from the ready answers as soon as they are there."""
         replies = self._view.replies
         if replies and replies.ready is None:
-            ready = ReadyAnswers.open(self._home, replies.answers)
+            ready = self._ready(replies.answers)
             if ready:
                 with self._changing:
                     self._view = replace(self._view, replies=Replies(replies.answers, ready))
-
-
-def _mark(home: Path) -> _Mark:
-    """What changes whenever an edition is published; None when there is none."""
-    try:
-        found = (home / "current").stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _describe(view: View) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from corpus.sources import PageOptions
     from embeddings.encoder import Encoder
     from recommender.job import BuildOptions
+    from recommender.store import Store
 
 FILE = "related.toml"
 INDEXES = ("auto", "exact", "hnsw", "ivf", "ivf8")
@@ -72,6 +73,7 @@ def _optional(kind: _Kind) -> _Kind:
         kind.expected,
         lambda value: value is None or kind.accepts(value),
         lambda text: kind.from_text(text) if text else None,
+        kind.told,
     )
 
 
@@ -143,6 +145,14 @@ _USERS = _Kind(
     _split,
 )
 _INDEX = _Kind(f"one of {', '.join(INDEXES)}", lambda value: value in INDEXES)
+_STORE = _optional(
+    _Kind(
+        "the URL of a PostgreSQL database, postgresql://USER@HOST:PORT/DATABASE, where there are standbys with all "
+        "hosts: HOST:PORT,HOST:PORT",
+        lambda value: isinstance(value, str) and value.startswith(("postgresql://", "postgres://")),
+        told=False,
+    )
+)
 _ROLE = _optional(_Kind("viewer, editor or admin", lambda value: value in [role.value for role in Role]))
 _HEADER = _optional(
     _Kind(
@@ -170,6 +180,14 @@ class Settings:
         default=Path("data"),
         metadata=_about(
             None, "Folder with the site's data: cache, editions, related.toml (not to be set in that file)."
+        ),
+    )
+    store: str | None = field(
+        default=None,
+        metadata=_about(
+            _STORE,
+            "PostgreSQL database that holds editions and decisions for many services: postgresql://USER@HOST/DATABASE "
+            "(docs/scale.md); none keeps them in the home.",
         ),
     )
     model: str | None = field(
@@ -329,6 +347,12 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """The environment from which load_settings() and create_app_from_env() read these very settings."""
         return {PREFIX + entry.name.upper(): _to_text(getattr(self, entry.name)) for entry in fields(self)}
+
+    def open_store(self) -> "Store":
+        """Where editions are shown and decisions kept. Raises StoreAway when that cannot be used at all."""
+        from recommender.store import open_store
+
+        return open_store(self.home, self.store)
 
     def page_options(self) -> "PageOptions":
         """What these settings say about reading pages."""

@@ -41,14 +41,13 @@ class Desk:
 
     def __init__(self, settings: Settings, live: LiveEdition, now: Callable[[], datetime]) -> None:
         self.settings, self.live, self.now = settings, live, now
+        self.store = settings.open_store()
         self._sites: dict[str, Site] = {}
 
     @cached_property
     def log(self) -> "DecisionLog":
         """The log, for writing."""
-        from recommender.decision_log import DecisionLog
-
-        return DecisionLog(self.settings.home)
+        return self.store.log()
 
     @cached_property
     def explainer(self) -> "ExplainDesk":

@@ -10,9 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from corpus.errors import DecisionLogError, DecisionRefused, EditionError
-from recommender.edition import open_edition
 from recommender.edition_diff import EditionDiff, compare_editions
-from recommender.publishing import list_editions, roll_back, sign_off
 from recommender.ranking import Rules
 from service.changes import make_ready
 from service.desk.access import Admin, Viewer
@@ -37,9 +35,8 @@ class Diffs:
             found = self._found.get((before, after))
             if found is None:
                 desk = desk_of(request)
-                home = desk.settings.home
                 rules: Rules = desk.settings.rules()
-                found = compare_editions(open_edition(home, before), open_edition(home, after), rules)
+                found = compare_editions(desk.store.open(before), desk.store.open(after), rules)
                 self._found[before, after] = found
                 if len(self._found) > _KEPT:
                     self._found.popitem(last=False)
@@ -54,7 +51,7 @@ def show_editions(request: Request, person: Viewer, before: str = "", after: str
     """All editions; with two of them, how they differ."""
     desk = desk_of(request)
     answers = desk.answers()
-    listed = list_editions(desk.settings.home, quickly=True)
+    listed = desk.store.summaries(quickly=True)
     diff, fault, titles = None, "", dict[str, str]()
     if before and after:
         try:
@@ -80,7 +77,7 @@ def publish(request: Request, person: Admin, form: Fields) -> Response:
     """Sign off an edition that is held back."""
     desk = desk_of(request)
     with _told():
-        sign_off(desk.settings.home, form.get("edition", ""), person.name, partial(make_ready, desk.settings))
+        desk.store.sign_off(form.get("edition", ""), person.name, partial(make_ready, desk.settings))
     return go_to("/desk/editions")
 
 
@@ -89,7 +86,7 @@ def step_back(request: Request, person: Admin, form: Fields) -> Response:
     """Make an earlier edition the current one."""
     desk = desk_of(request)
     with _told():
-        roll_back(desk.settings.home, form.get("edition") or None, partial(make_ready, desk.settings))
+        desk.store.roll_back(form.get("edition") or None, partial(make_ready, desk.settings))
     return go_to("/desk/editions")
 
 
@@ -106,13 +103,13 @@ def _told() -> Iterator[None]:
 
 def _titles(request: Request, diff: EditionDiff) -> dict[str, str]:
     """What the essays that a comparison names are called, as far as one of its editions still has them."""
-    home = desk_of(request).settings.home
+    store = desk_of(request).store
     named = {mover.id for mover in (*diff.gained, *diff.lost)}
     for page in diff.most_changed:
         named |= {page.id, *(shift.target for shift in (*page.entered, *page.left, *page.moved))}
     found: dict[str, str] = {}
     for ident in (diff.before, diff.after):
-        edition = open_edition(home, ident, quickly=True)
+        edition = store.open(ident, quickly=True)
         for name in named - found.keys():
             item = edition.items.get(name)
             if item is not None:

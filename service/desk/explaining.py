@@ -263,10 +263,9 @@ class _Answerer:
 
     def _open(self, ident: str) -> "Explainer":
         from embeddings.cache import PLACE
-        from recommender.edition import open_edition
         from recommender.explain import Explainer, reading_passages
 
-        edition, encoder = open_edition(self._settings.home, ident), self._settings.encoder()
+        edition, encoder = self._settings.open_store().open(ident), self._settings.encoder()
         if self._encoder and self._encoder.fingerprint == encoder.fingerprint:
             encoder = self._encoder  # which may have its model loaded
         self._encoder = encoder

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from recommender import store
 from recommender.edition import LISTS, Edition, open_edition
 from recommender.publishing import make_current, roll_back
-from service import editions as live_editions
 from service.app import create_app
 from service.editions import LiveEdition, View
 from service.settings import Settings
@@ -291,7 +291,7 @@ def record_openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         opened.append(ident)
         return open_edition(home, ident, quickly)
 
-    monkeypatch.setattr(live_editions, "open_edition", record)
+    monkeypatch.setattr(store, "open_edition", record)
     return opened
 
 
@@ -304,5 +304,5 @@ def pause_openings(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
         assert may_go_on.wait(10)
         return open_edition(home, ident, quickly)
 
-    monkeypatch.setattr(live_editions, "open_edition", pause)
+    monkeypatch.setattr(store, "open_edition", pause)
     return opening, may_go_on

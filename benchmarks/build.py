@@ -48,7 +48,7 @@ from embeddings.sentence import SentenceEncoder
 from embeddings.views import views_of
 from recommender.edition import OVERVIEW, check_edition, current_id
 from recommender.encoded import shown_blurbs
-from recommender.job import package_versions
+from recommender.versions import package_versions
 
 RELATED = [sys.executable, "-c", "from service.cli import main; main()"]
 AS_PAGES = ROOT.parent / "shared" / "tools" / "as_pages.py"

@@ -39,7 +39,7 @@ from embeddings.sentence import Precision, SentenceEncoder
 from embeddings.views import views_of
 from recommender.encoded import shown_blurbs
 from recommender.evaluation import OURS
-from recommender.job import package_versions
+from recommender.versions import package_versions
 
 KINDS = ("passages", "short texts")
 NEAREST = 10

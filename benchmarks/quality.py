@@ -28,7 +28,7 @@ from embeddings.encoder import Encoder, cache_key
 from embeddings.sentence import SentenceEncoder
 from recommender.encoded import encode_catalogue
 from recommender.evaluation import OURS, PROTOCOLS, add_thorough, evaluate
-from recommender.job import package_versions
+from recommender.versions import package_versions
 from recommender.material import Material
 from recommender.neighbourhood import find_items
 from recommender.study import study_lists

@@ -10,6 +10,7 @@
     ├── EditionError              an edition that is missing, half-written or damaged
     │   ├── NoEdition             nothing has been published yet
     │   └── StoreAway             the database that holds the editions does not answer
+    ├── EngineError               a step of the build that cannot run or end where it was sent
     ├── BuildInProgress           another build is writing to the same home
     ├── UnknownEssay              an id or URL that the edition does not know
     ├── DecisionRefused           an editor's decision that makes no sense
@@ -64,6 +65,10 @@ class NoEdition(EditionError):
 
 class StoreAway(EditionError):
     """The database that holds editions and decisions cannot be used: it does not answer, or its URL makes no sense."""
+
+
+class EngineError(RelatedArticlesError):
+    """A step of the build that cannot run or end where it was sent: no workers, a part that none finishes, no Ray."""
 
 
 class BuildInProgress(RelatedArticlesError):

@@ -63,7 +63,7 @@ class PageCache:
         self.reused = 0
         self.parsed = 0
         self._path = path
-        self._policy = _policy()
+        self._policy = parse_policy()
         self._used: set[bytes] = set()
         self._unwritten: dict[bytes, bytes] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +79,10 @@ class PageCache:
         sha.update(data)
         return sha.digest()
 
+    def knows(self, key: bytes) -> bool:
+        """Whether a page is here, damaged or not."""
+        return bool(self._ask("SELECT 1 FROM pages WHERE key = ?", key))
+
     def get(self, key: bytes, source: str) -> Essay | PageProblem | None:
         """The page, as if it had been read from `source`; None when it is not here, or damaged."""
         # The cast: a bit that flips may make a text of it that cannot be decoded.
@@ -88,11 +92,11 @@ class PageCache:
             return None
         self._used.add(key)
         self.reused += 1
-        return _unpack(page[_CHECKSUM_BYTES:], source)
+        return unpack(page[_CHECKSUM_BYTES:], source)
 
     def put(self, key: bytes, page: Essay | PageProblem) -> None:
         """Keep a page. Where it was read is not kept."""
-        packed = _pack(page)
+        packed = pack(page)
         self._unwritten[key] = _checksum(key, packed) + packed
         self.parsed += 1
         if len(self._unwritten) >= _WRITTEN_AT_ONCE:
@@ -193,7 +197,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _policy() -> bytes:
+def parse_policy() -> bytes:
     """A digest of what the parse of every page depends on: code, Python, libraries."""
     code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py"))]
     libraries = [f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES]
@@ -204,13 +208,15 @@ def _checksum(key: bytes, packed: bytes) -> bytes:
     return hashlib.blake2b(packed, key=key, digest_size=_CHECKSUM_BYTES).digest()
 
 
-def _pack(page: Essay | PageProblem) -> bytes:
+def pack(page: Essay | PageProblem) -> bytes:
+    """A page as a line of JSON, without where it was read; the way back is unpack()."""
     fields = asdict(page)
     del fields["source"]
     return json.dumps(fields, default=date.isoformat, separators=(",", ":")).encode("ascii")
 
 
-def _unpack(packed: bytes, source: str) -> Essay | PageProblem:
+def unpack(packed: bytes, source: str) -> Essay | PageProblem:
+    """The page that was packed, as if it had been read from `source`."""
     fields = json.loads(packed)
     if "reason" in fields:
         return PageProblem(source, fields["reason"])

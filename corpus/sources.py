@@ -76,6 +76,23 @@ def kind_of(path: Path) -> str | None:
     return KINDS.get("".join(suffixes[-2:])) or KINDS.get(suffixes[-1] if suffixes else "")
 
 
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """What a page's parse depends on besides its bytes and the options; source is for messages only.
+
+    kind: see kind_of(). ident: the id of a page that says none.
+    """
+
+    kind: str | None
+    ident: str
+    source: str
+
+    @classmethod
+    def at(cls, path: Path) -> "PageFile":
+        """Of the file at a path."""
+        return cls(kind_of(path), _ident(path), _shown(path))
+
+
 def read_pages(
     files: Iterable[Path],
     options: PageOptions,
@@ -123,29 +140,35 @@ def _read_file(path: Path, options: PageOptions, cache: PageCache | None) -> Ite
 
 
 def _read_page(path: Path, options: PageOptions, cache: PageCache | None) -> Essay | PageProblem:
-    source = _shown(path)
+    file = PageFile.at(path)
     try:
-        data = _read_bytes(path, options)
+        data = read_page_bytes(path, options)
     except PageRejected as error:
-        return PageProblem(source, str(error))
+        return PageProblem(file.source, str(error))
     except OSError as error:
-        return PageProblem(source, f"cannot be read: {error.strerror or error}")
-    key = cache.key(data, kind_of(path), _ident(path), options.related_selector) if cache else b""
-    known = cache.get(key, source) if cache else None
+        return PageProblem(file.source, f"cannot be read: {error.strerror or error}")
+    key = page_key(cache, data, file, options) if cache else b""
+    known = cache.get(key, file.source) if cache else None
     if known is not None:
         return known
     try:
-        page = _parse(data, path, options)
+        page = parse_page(data, file, options)
     except RelatedArticlesError:  # of the settings, not of this page
         raise
     except Exception as error:  # a page may trip a parser in a way that nobody foresaw; it must not stop the others
-        return PageProblem(source, f"its parser failed, which is a mistake of this program: {error!r}")
+        return PageProblem(file.source, f"its parser failed, which is a mistake of this program: {error!r}")
     if cache:
         cache.put(key, page)
     return page
 
 
-def _read_bytes(path: Path, options: PageOptions) -> bytes:
+def page_key(cache: PageCache, data: bytes, file: PageFile, options: PageOptions) -> bytes:
+    """Under which the cache keeps what these bytes are parsed to."""
+    return cache.key(data, file.kind, file.ident, options.related_selector)
+
+
+def read_page_bytes(path: Path, options: PageOptions) -> bytes:
+    """A page's file. Raises PageRejected, or OSError, when it is none that could be parsed."""
     if not path.is_file():
         raise PageRejected("not a regular file")
     size = path.stat().st_size
@@ -154,19 +177,20 @@ def _read_bytes(path: Path, options: PageOptions) -> bytes:
     return path.read_bytes()
 
 
-def _parse(data: bytes, path: Path, options: PageOptions) -> Essay | PageProblem:
+def parse_page(data: bytes, file: PageFile, options: PageOptions) -> Essay | PageProblem:
+    """The essay of a page's bytes, or why it is none. Raises whatever a parser that is mistaken raises."""
     try:
         text, remarks = decode(data)
-        essay = _parse_text(text, path, options)
+        essay = _parse_text(text, file, options)
     except PageRejected as error:
-        return PageProblem(_shown(path), str(error))
+        return PageProblem(file.source, str(error))
     return replace(essay, remarks=remarks + essay.remarks)
 
 
-def _parse_text(text: str, path: Path, options: PageOptions) -> Essay:
+def _parse_text(text: str, file: PageFile, options: PageOptions) -> Essay:
     # Imported here: a build that finds all its pages in the cache needs no parser.
-    ident, source = _ident(path), _shown(path)
-    match kind_of(path):
+    ident, source = file.ident, file.source
+    match file.kind:
         case "text":
             from corpus.text_pages import parse_text_page
 

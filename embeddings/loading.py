@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from corpus.errors import EncoderError
 from embeddings.backend import Backend
-from embeddings.encoder import Encoder, Matrix
+from embeddings.encoder import Encoder, Matrix, cache_key
 from embeddings.model_folder import ModelFolder, find_model
 from embeddings.probe import LOWEST_COSINE, cosines, keeps_rows_apart, probe_texts, timed
 from embeddings.sentence import SentenceEncoder, torch_device
@@ -65,6 +65,26 @@ def load_encoder(model: str | None, backend: Backend, cache: Path) -> Encoder:
     from embeddings.static import StaticEncoder
 
     return StaticEncoder()
+
+
+def load_same(model: str | None, fingerprint: str, arithmetic: str, cache: Path) -> Encoder:
+    """The Encoder of a model that gives the vectors which another one gives, on whatever machine that was.
+
+    model, cache: as load_encoder() takes them. fingerprint, arithmetic: the other encoder's.
+    Raises EncoderError when this machine cannot give them.
+    """
+    if model == STATIC:
+        encoder = load_encoder(model, "auto", cache)
+    elif arithmetic.startswith("openvino "):
+        encoder = load_encoder(model, "openvino", cache)
+    else:
+        encoder = SentenceEncoder(find_model(model), "bf16" if " bf16 " in arithmetic else "fp32", _device())
+    if (encoder.fingerprint, encoder.arithmetic) != (fingerprint, arithmetic):
+        raise EncoderError(
+            f"this machine would encode as {cache_key(encoder)}, where {fingerprint} {arithmetic} is asked: give every "
+            "machine the same model, versions and kind of processor, or set backend = torch"
+        )
+    return encoder
 
 
 class ChosenEncoder:

@@ -33,6 +33,14 @@ _FIXED_KEPT = 4
 _SLICE = 64  # texts whose tokens are made while those before them go through the model
 
 
+def _cores() -> int:
+    """How many this process may use: as PyTorch, too, takes it from whoever runs several such processes."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _rows_of(length: int) -> int:
     """Rows of a batch of this many tokens each."""
     return max(_ROWS[0], min(_ROWS[1], _BATCH_TOKENS // length))
@@ -61,7 +69,7 @@ class OpenVinoEncoder:
         import openvino
 
         core = openvino.Core()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = _cores()
         # A stream a core: each works on a batch of its own, and none waits for the others between two layers.
         options = {
             "INFERENCE_PRECISION_HINT": precision,

@@ -31,12 +31,6 @@ class Signal:
         """What to compare with what it was before; None where nobody can tell without looking at the log."""
         return self._shared[:_BYTES] if self._shared is not None else None
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._shared is not None:
-            self._shared.close()
-            self._shared = None
-
 
 def give(home: Path) -> None:
     """Tell everybody that something was written. Where the file cannot be written they will find out by themselves."""

@@ -1,6 +1,6 @@
 """Related articles for a text that is not published: read as any page, set against a published edition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from corpus.errors import RelatedArticlesError
 from corpus.essay import Block, Essay, PageProblem, PageRejected
 from corpus.sources import PageOptions, list_pages, read_pages
 from corpus.text_pages import parse_text_page
-from embeddings.encoder import Encoder
+from embeddings.encoder import Encoder, Matrix
 from embeddings.passages import passages, summary
 from embeddings.vectors import Vectors
 from embeddings.views import Views, pool
@@ -21,7 +21,6 @@ from recommender.learning import Lesson
 from recommender.material import Material
 from recommender.neighbourhood import CANDIDATES, to_candidates
 from recommender.ranking import Candidate, Item, Ranking, Rules, rank
-from recommender.texts import Texts
 from recommender.twins import is_same_text
 
 _DRAFT = "the draft"
@@ -83,17 +82,33 @@ class DraftReader:
 
         A draft with the id of a published essay is taken for its next version.
         """
-        place = self._material.landscape.place(_query(draft, self._material, self._encoder))
+        vectors, summaries = encode_draft(draft, self._encoder)
+        place = self._material.landscape.place(self._material.reader.read([draft], vectors, summaries))
         found = to_candidates(self._material.ids, self._finder.of_places(place), 0, self._lesson)
-        scored = _best(found)
-        source = Item(draft.id, "essay", published=draft.published, twins=_TWINS_OF_DRAFT)
-        return rank(source, scored, (), self._with_twins(draft, scored), rules)
+        return rank_for(draft, found, self._edition, self._essays, rules)
 
-    def _with_twins(self, draft: Essay, scored: Sequence[Candidate]) -> dict[str, Item]:
-        """The items of these, those that are nearly the draft's text marked as its twins."""
-        items = {candidate.id: self._edition.items[candidate.id] for candidate in scored}
-        same = [ident for ident in items if is_same_text(draft.body, self._essays[ident].body)]
-        return items | {ident: items[ident]._replace(twins=_TWINS_OF_DRAFT) for ident in same}
+
+def encode_draft(draft: Essay, encoder: Encoder) -> tuple[Vectors, Matrix]:
+    """A draft's vector, and that of its title and standfirst: float32, shape (1, dim), zeros where it has neither."""
+    cut = passages(draft, encoder.window, encoder.count_tokens)
+    views = Views(summary(draft.title, draft.standfirst), tuple(cut))
+    texts = views.texts()
+    vector_of = dict(zip(texts, encoder.encode(texts), strict=True))
+    vectors = Vectors((draft.id,), pool([views], vector_of.__getitem__), encoder.fingerprint)
+    nothing = np.zeros(vectors.dim, dtype=np.float32)
+    summaries = vector_of[views.summary] if views.summary else nothing
+    return vectors, summaries.reshape(1, -1)
+
+
+def rank_for(
+    draft: Essay, found: Sequence[Candidate], edition: Edition, essays: Mapping[str, Essay], rules: Rules
+) -> Ranking:
+    """The list for a draft from its candidates, those that are nearly its text marked as its twins. essays: by id."""
+    scored = _best(found)
+    items = edition.items.named([candidate.id for candidate in scored])
+    same = [ident for ident in items if is_same_text(draft.body, essays[ident].body)]
+    items |= {ident: items[ident]._replace(twins=_TWINS_OF_DRAFT) for ident in same}
+    return rank(Item(draft.id, "essay", published=draft.published, twins=_TWINS_OF_DRAFT), scored, (), items, rules)
 
 
 def _best(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -102,14 +117,3 @@ def _best(candidates: Sequence[Candidate]) -> list[Candidate]:
     by_meaning = sorted(candidates, key=lambda c: (-c.meaning, c.id))
     kept = {candidate.id for best in (by_editors, by_meaning) for candidate in best[:CANDIDATES]}
     return [candidate for candidate in by_editors if candidate.id in kept]
-
-
-def _query(draft: Essay, material: Material, encoder: Encoder) -> Texts:
-    cut = passages(draft, encoder.window, encoder.count_tokens)
-    views = Views(summary(draft.title, draft.standfirst), tuple(cut))
-    texts = views.texts()
-    vector_of = dict(zip(texts, encoder.encode(texts), strict=True))
-    vectors = Vectors((draft.id,), pool([views], vector_of.__getitem__), encoder.fingerprint)
-    nothing = np.zeros(vectors.dim, dtype=np.float32)
-    summaries = vector_of[views.summary] if views.summary else nothing
-    return material.reader.read([draft], vectors, summaries.reshape(1, -1))

@@ -23,13 +23,16 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corpus.errors import EditionError, EncoderError, NoEdition, UnknownEssay
 from recommender.decisions import NOTHING, PageDecisions
 from recommender.list_store import EssayLists, Items, ListReader, ListRow, ListStore
 from recommender.overview import Overview
 from recommender.ranking import Item, Ranking, Recommendation, Rules, list_limit, rank, why_not
+
+if TYPE_CHECKING:
+    from recommender.live_vectors import LiveVectors
 
 FORMAT = 4
 MANIFEST = "manifest.json"
@@ -104,7 +107,8 @@ class Edition:
         lists = self.lists(ident)
         rules = rules or Rules(limit=list_limit(lists.list_length))
         candidates = lists.candidates + (lists.unlinked if rules.unlinked else ())
-        return rank(self.items[ident], candidates, lists.curated, self.items, rules, decisions)
+        items = self._items_of(lists)
+        return rank(items[ident], candidates, lists.curated, items, rules, decisions)
 
     def recommend(
         self, essay: Item, rules: Rules, limit: int | None = None, decisions: PageDecisions = NOTHING
@@ -176,7 +180,8 @@ class Edition:
         rules = rules or Rules(limit=list_limit(lists.list_length))
         asked_for = rules.unlinked or any(blurb.id == target for blurb in lists.unlinked)
         candidates = lists.candidates + (lists.unlinked if asked_for else ())
-        return why_not(self.items[ident], target, candidates, lists.curated, self.items, rules, decisions)
+        items = self._items_of(lists)
+        return why_not(items[ident], target, candidates, lists.curated, items, rules, decisions)
 
     def check_encoder(self, fingerprint: str) -> None:
         """Raises EncoderError unless the edition's vectors are those of this encoder."""
@@ -193,6 +198,10 @@ class Edition:
         self.check((ESSAYS,))
         return next(record for record in read_lines(self.folder / ESSAYS) if record["id"] == ident)
 
+    def live_vectors(self) -> "LiveVectors | None":
+        """Where vectors are searched that nobody need hold in memory; None where they are in a file alone."""
+        return None
+
     def _rank(
         self,
         essay: Item,
@@ -208,6 +217,10 @@ class Edition:
     def _with_items(self, row: ListRow, places: Sequence[Recommendation]) -> list[tuple[Recommendation, Item]]:
         items = self._store.numbered([row.number_of(place.target) for place in places])
         return [(place, items[place.target]) for place in places]
+
+    def _items_of(self, lists: EssayLists) -> Items:
+        """All items; these lists' are about to be looked up."""
+        return self.items
 
     def _row(self, ident: str) -> ListRow:
         row = self._store.row(ident)
@@ -259,7 +272,7 @@ def open_edition(home: Path, ident: str, quickly: bool = False) -> Edition:
     try:
         return Edition(folder, manifest)
     except sqlite3.DatabaseError as error:
-        raise EditionError(f"edition {ident} is damaged ({error}): {_WAY_OUT}") from error
+        raise EditionError(f"edition {ident} is damaged ({error}): {WAY_OUT}") from error
 
 
 def served_bytes(home: Path, ident: str) -> int:
@@ -273,7 +286,7 @@ def check_served(edition: Edition) -> None:
     edition.check(_SERVED)
 
 
-_WAY_OUT = "run `related rollback` to step back, or `related build` for a new one"
+WAY_OUT = "run `related rollback` to step back, or `related build` for a new one"
 
 
 def check_edition(folder: Path, files: Iterable[str] | None = None, quickly: bool = False) -> dict[str, Any]:
@@ -285,21 +298,31 @@ def check_edition(folder: Path, files: Iterable[str] | None = None, quickly: boo
     if not folder.is_dir():
         raise EditionError(f"there is no edition {ident}: see `related editions`")
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_manifest(ident, (folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, UnicodeError):
+        raise EditionError(f"edition {ident} has no readable manifest: {WAY_OUT}") from None
+    digests = manifest["files"]
+    for name in digests if files is None else files:
+        if not (folder / name).is_file():
+            raise EditionError(f"edition {ident} is half there: {name} is missing; {WAY_OUT}")
+        size, digest = digests.get(name, (0, ""))
+        if (folder / name).stat().st_size != size or not (quickly or file_digest(folder / name) == digest):
+            raise EditionError(f"edition {ident} is damaged: {name} is not what was written; {WAY_OUT}")
+    return manifest
+
+
+def read_manifest(ident: str, text: str) -> dict[str, Any]:
+    """The manifest of an edition, without its checksum. Raises EditionError when it is damaged or of another format."""
+    try:
+        manifest: dict[str, Any] = json.loads(text)
         checksum, version = manifest.pop("checksum"), manifest["format"]
-        digests = dict(manifest["files"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        raise EditionError(f"edition {ident} has no readable manifest: {_WAY_OUT}") from None
+        dict(manifest["files"])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise EditionError(f"edition {ident} has no readable manifest: {WAY_OUT}") from None
     if version != FORMAT:
         raise EditionError(f"edition {ident} has format {version}, this version reads {FORMAT}: run `related build`")
     if checksum != manifest_checksum(manifest):
-        raise EditionError(f"edition {ident} is damaged: its manifest was changed; {_WAY_OUT}")
-    for name in digests if files is None else files:
-        if not (folder / name).is_file():
-            raise EditionError(f"edition {ident} is half there: {name} is missing; {_WAY_OUT}")
-        size, digest = digests.get(name, (0, ""))
-        if (folder / name).stat().st_size != size or not (quickly or file_digest(folder / name) == digest):
-            raise EditionError(f"edition {ident} is damaged: {name} is not what was written; {_WAY_OUT}")
+        raise EditionError(f"edition {ident} is damaged: its manifest was changed; {WAY_OUT}")
     return manifest
 
 

@@ -50,10 +50,15 @@ class EncodedCatalogue:
     count: EncodingCount
 
 
-def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: VectorCache, watch: Watch) -> EncodedCatalogue:
-    """Encode whatever the cache does not hold yet: the views of every essay, and every blurb."""
+def encode_catalogue(
+    catalogue: Catalogue, encoder: Encoder, cache: VectorCache, watch: Watch, just_encoded: int = 0
+) -> EncodedCatalogue:
+    """Encode whatever the cache does not hold yet: the views of every essay, and every blurb.
+
+    just_encoded: how many of the site's texts the cache holds since this build had them encoded elsewhere.
+    """
     shown = shown_blurbs(catalogue.essays)
-    others = [blurb.text for blurb in catalogue.unmatched] + [text for text, _target in shown]
+    others = other_texts(catalogue)
     runs = _Runs(catalogue.essays, encoder, cache)
     total = len(set(others)) + runs.cut(watch.stage("cutting passages", len(catalogue.essays)))
     progress = watch.stage(ENCODING, total)
@@ -69,8 +74,15 @@ def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: VectorCache,
         shown=shown,
         shown_vectors=rows[len(catalogue.unmatched) :],
         passages=_all_passages(parts),
-        count=EncodingCount(sum(c.encoded for c in counts), sum(c.reused for c in counts)),
+        count=EncodingCount(
+            sum(c.encoded for c in counts) + just_encoded, sum(c.reused for c in counts) - just_encoded
+        ),
     )
+
+
+def other_texts(catalogue: Catalogue) -> list[str]:
+    """What is encoded beside the essays: the unmatched blurbs, then the shown ones."""
+    return [blurb.text for blurb in catalogue.unmatched] + [text for text, _target in shown_blurbs(catalogue.essays)]
 
 
 def shown_blurbs(essays: Sequence[Essay]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Small sites and large ones: how a site is surveyed, and how candidates are found on its landscape."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from embeddings.encoder import Progress
 from recommender.candidates import CandidateFinder, Columns, Pairs
@@ -11,10 +11,33 @@ from recommender.texts import Texts
 from recommender.wide_candidates import WideFinder
 from recommender.wide_landscape import survey_wide
 
+if TYPE_CHECKING:
+    from recommender.engines.workers import Workers
 
-def survey_site(texts: Texts, progress: Progress = lambda done: None, index: str = "auto") -> Landscape:
-    """The landscape of a site's essays. index: of a large one, see recommender.index.kind_for."""
-    return survey_wide(texts, progress, index) if len(texts) > WIDE_SITE else Landscape.survey(texts, progress)
+
+def survey_site(
+    texts: Texts, progress: Progress = lambda done: None, index: str = "auto", workers: "Workers | None" = None
+) -> Landscape:
+    """The landscape of a site's essays. index: of a large one, see recommender.index.kind_for. workers: who surveys a
+    large one; None is this process."""
+    if len(texts) <= WIDE_SITE:
+        return Landscape.survey(texts, progress)
+    if workers is None or workers.engine.alone:
+        return survey_wide(texts, progress, index)
+    from recommender.engines.large_site import survey_in_parts
+
+    return survey_in_parts(texts, workers, progress, index)
+
+
+def find_candidates(
+    landscape: Landscape, graph: ListGraph, progress: Progress = lambda done: None, workers: "Workers | None" = None
+) -> Pairs:
+    """The candidates of every essay of the site. workers: as in survey_site()."""
+    if landscape.pool is None or workers is None or workers.engine.alone:
+        return candidate_finder(landscape, graph).of_site(progress)
+    from recommender.engines.large_site import candidates_in_parts
+
+    return candidates_in_parts(landscape, graph, landscape.pool, workers, progress)
 
 
 class Finder(Protocol):

@@ -2,15 +2,16 @@
 what they approved and excluded becomes labels to learn from."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 
 from corpus.catalogue import Catalogue
 from corpus.essay import Essay
 from corpus.matching import normalise
-from recommender.decisions import LOG_FILE, Decision
+from recommender.decision_log import DecisionLog
+from recommender.decisions import Decision
 from recommender.edition import Edition
 from recommender.editor_labels import NO_LABELS, EditorLabels
 from recommender.list_store import spelled_once
@@ -34,31 +35,28 @@ class _Site:
         return frozenset()
 
 
-def hear_editors(home: Path, catalogue: Catalogue, last: Edition | None, *, now: datetime) -> EditorLabels:
-    """Have decisions follow what has a new id, and return the labels; nothing is loaded where nobody has decided.
+def hear_editors(decisions: DecisionLog, catalogue: Catalogue, last: Edition | None, *, now: datetime) -> EditorLabels:
+    """Have decisions follow what has a new id, and return the labels.
 
-    last: the edition before. Raises DecisionLogError.
+    decisions: is closed then. last: the edition before. Raises DecisionLogError.
     """
-    if not (home / LOG_FILE).exists():
-        return NO_LABELS
-    from recommender.decision_log import DecisionLog
-
-    decisions = DecisionLog(home)
-    site = _Site(frozenset([*(e.id for e in catalogue.essays), *(blurb.id for blurb in catalogue.unmatched)]))
-    log = Log().with_(decisions.since())
-    follows = [
-        Decision(
-            action="follow",
-            editor=EDITOR,
-            at=now,
-            key=f"follow:{sha256(f'{old}{chr(0)}{new}'.encode()).hexdigest()[:48]}",
-            source=old,
-            target=new,
-        )
-        for old, new in find_moved(Standing(log, now, site).vanished, site.has, last, catalogue).items()
-    ]
-    written = decisions.append(follows) if follows else []
-    decisions.close()
+    with closing(decisions):
+        log = Log().with_(decisions.since())
+        if not log.last:
+            return NO_LABELS
+        site = _Site(frozenset([*(e.id for e in catalogue.essays), *(blurb.id for blurb in catalogue.unmatched)]))
+        follows = [
+            Decision(
+                action="follow",
+                editor=EDITOR,
+                at=now,
+                key=f"follow:{sha256(f'{old}{chr(0)}{new}'.encode()).hexdigest()[:48]}",
+                source=old,
+                target=new,
+            )
+            for old, new in find_moved(Standing(log, now, site).vanished, site.has, last, catalogue).items()
+        ]
+        written = decisions.append(follows) if follows else []
     log = log.with_(entry for entry in written if entry.id > log.last)
     return labels_of(Standing(log, now, site))
 

@@ -115,7 +115,7 @@ class ExactIndex:
 
     def search(self, queries: Matrix, k: int) -> list[list[Neighbour]]:
         """See Index.search."""
-        return [_nearest(self._vectors.ids, row, k) for row in self._similarities(queries, k)]
+        return [nearest_of(self._vectors.ids, row, k) for row in self._similarities(queries, k)]
 
     def search_rows(self, queries: Matrix, k: int, among: Mask | None = None) -> tuple[Rows, Matrix]:
         """See Index.search_rows."""
@@ -125,8 +125,8 @@ class ExactIndex:
         return left[order], np.take_along_axis(similarities, order, axis=1).astype(np.float32)
 
     def _similarities(self, queries: Matrix, k: int) -> Similarities:
-        _check(queries, k, self._vectors.dim)
-        return _rounded(queries.astype(np.float64) @ self._vectors.matrix.astype(np.float64).T)
+        check_queries(queries, k, self._vectors.dim)
+        return rounded(queries.astype(np.float64) @ self._vectors.matrix.astype(np.float64).T)
 
 
 class FaissIndex:
@@ -136,10 +136,10 @@ class FaissIndex:
     IndexRefused when no search effort finds NEIGHBOUR_RECALL of the exact neighbours.
     """
 
-    def __init__(self, vectors: Vectors, setting: str = "auto", opened: "_RowSearch | None" = None) -> None:
+    def __init__(self, vectors: Vectors, setting: str = "auto", opened: "RowSearch | None" = None) -> None:
         self.vectors = vectors
         self.fingerprint = vectors.fingerprint
-        self._search = opened or _RowSearch(vectors.matrix, setting)
+        self._search = opened or RowSearch(vectors.matrix, setting)
 
     @property
     def kind(self) -> Kind:
@@ -194,7 +194,7 @@ def open_index(path: Path, vectors: Vectors) -> FaissIndex:
             raise IndexRefused(f"the index {path} is damaged: its description is not as written; build it again")
         if record["vectors"] != _digest(vectors):
             raise IndexRefused(f"the index {path} was built of other vectors: build it again")
-        return FaissIndex(vectors, opened=_RowSearch.read(path, vectors.matrix, record))
+        return FaissIndex(vectors, opened=RowSearch.read(path, vectors.matrix, record))
     except FileNotFoundError as error:
         raise IndexRefused(f"there is no index at {error.filename}: build it again") from error
     except (OSError, RuntimeError, ValueError, AttributeError) as error:
@@ -250,7 +250,7 @@ def all_pairs(
     for start in range(0, max(len(matrix), 1), 64 * _BLOCK):  # a copy of a part at a time
         check_unit_rows(matrix[start : start + 64 * _BLOCK])
     _check_k(k)
-    search = _RowSearch(matrix, setting)
+    search = RowSearch(matrix, setting)
     width = max(0, min(k, len(matrix) - 1))
     rows, similarities = np.empty((len(matrix), width), np.int64), np.empty((len(matrix), width), np.float32)
     for start in range(0, len(matrix), _BLOCK):
@@ -268,7 +268,7 @@ def neighbour_recall(index: FaissIndex, k: int, sample: int = _SAMPLE, seed: int
     return index._search.recall(k, sample, seed)
 
 
-class _RowSearch:
+class RowSearch:
     """The nearest rows of a matrix, by number."""
 
     def __init__(self, matrix: Matrix, setting: str, index: Any = None, effort: int = 0) -> None:
@@ -289,7 +289,7 @@ class _RowSearch:
         return record
 
     @classmethod
-    def read(cls, path: Path, matrix: Matrix, record: Mapping[str, Any]) -> "_RowSearch":
+    def read(cls, path: Path, matrix: Matrix, record: Mapping[str, Any]) -> "RowSearch":
         """What write has written. Raises IndexRefused for other bytes, OSError and RuntimeError as they come."""
         if record["file"] is None:
             return cls(matrix, record["kind"])
@@ -301,11 +301,25 @@ class _RowSearch:
             raise IndexRefused(f"the index {path} is none of kind {record['kind']} over {len(matrix):,} vectors")
         return cls(matrix, record["kind"], index, record["effort"])
 
+    def to_bytes(self) -> bytes:
+        """FAISS's file of an index that is not exact, with how thoroughly it is searched."""
+        if self.kind == "hnsw":
+            self._index.hnsw.efSearch = self._effort
+        else:
+            self._index.nprobe = self._effort
+        return bytes(_faiss.serialize_index(self._index).data)
+
+    @classmethod
+    def mapped(cls, path: Path, matrix: Matrix, kind: Kind) -> "RowSearch":
+        """The index of such a file, over the matrix that it was built of; it is mapped, not read into memory."""
+        index = _faiss.read_index(str(path), _faiss.IO_FLAG_MMAP_IFC)
+        return cls(matrix, kind, index, index.hnsw.efSearch if kind == "hnsw" else index.nprobe)
+
     def __call__(
         self, queries: Matrix, k: int, places: Rows | None, among: Mask | None = None
     ) -> tuple[Rows, Similarities]:
         """See Index.search_rows; similarities float64. places: what orders equal rows, row numbers without it."""
-        _check(queries, k, self._matrix.shape[1])
+        check_queries(queries, k, self._matrix.shape[1])
         left = len(self._matrix) if among is None else len(_rows_left(among, len(self._matrix)))
         if not left or not len(queries):
             return np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0))
@@ -317,7 +331,7 @@ class _RowSearch:
 
     def others(self, own: Rows, k: int) -> tuple[Rows, Similarities]:
         """The k nearest rows of each of these rows, itself left out."""
-        return _without(own, *self(self._matrix[own], k + 1, None))
+        return without_own(own, *self(self._matrix[own], k + 1, None))
 
     def _find_effort(self) -> None:
         """Search as thoroughly as NEIGHBOUR_RECALL takes. Raises IndexRefused when nothing that is tried is enough."""
@@ -340,7 +354,7 @@ class _RowSearch:
             return 1.0
         drawn = np.random.default_rng(seed).choice(count, size=min(sample, count), replace=False)
         asked = _Asked(k + 1, count, None, None)
-        _, true = _without(drawn, *self._exact(self._matrix[drawn], asked, k + 9))
+        _, true = without_own(drawn, *self._exact(self._matrix[drawn], asked, k + 9))
         _, found = self.others(drawn, k)
         return float((found >= true[:, -1:]).mean())
 
@@ -385,7 +399,7 @@ class _RowSearch:
         """The k best of the rows fetched, -1 last."""
         pairs = zip(fetched, queries, strict=True)
         products = [self._matrix[rows].astype(np.float64) @ q.astype(np.float64) for rows, q in pairs]
-        similarities = np.where(fetched < 0, -np.inf, _rounded(np.array(products)))
+        similarities = np.where(fetched < 0, -np.inf, rounded(np.array(products)))
         ties = fetched if asked.places is None else asked.places[fetched]
         order = np.lexsort((ties, -similarities))[:, : asked.k]
         return np.take_along_axis(fetched, order, axis=1), np.take_along_axis(similarities, order, axis=1)
@@ -393,7 +407,7 @@ class _RowSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """k: at most left, the number of rows that may come. among, places: see _RowSearch."""
+    """k: at most left, the number of rows that may come. among, places: see RowSearch."""
 
     k: int
     left: int
@@ -435,7 +449,7 @@ def _selector(among: Mask) -> Any:
     return _faiss.IDSelectorBitmap(np.packbits(among, bitorder="little"))
 
 
-def _without(own: Rows, rows: Rows, similarities: Similarities) -> tuple[Rows, Similarities]:
+def without_own(own: Rows, rows: Rows, similarities: Similarities) -> tuple[Rows, Similarities]:
     """Each row's list without itself; without its last entry where it is not in its list, as equal rows are."""
     out = rows == own[:, None]
     out[~out.any(axis=1), -1] = True
@@ -450,7 +464,7 @@ def _rows_left(among: Mask | None, count: int) -> Rows:
     return np.flatnonzero(among)
 
 
-def _check(queries: Matrix, k: int, dim: int) -> None:
+def check_queries(queries: Matrix, k: int, dim: int) -> None:
     check_unit_rows(queries, dim)
     _check_k(k)
 
@@ -460,10 +474,10 @@ def _check_k(k: int) -> None:
         raise ValueError(f"k must be 1 or more, got {k}")
 
 
-def _rounded(similarities: Similarities) -> Similarities:
+def rounded(similarities: Similarities) -> Similarities:
     return np.round(similarities, DECIMALS) + 0.0  # + 0.0: no -0.0
 
 
-def _nearest(ids: Sequence[str], similarities: Similarities, k: int) -> list[Neighbour]:
+def nearest_of(ids: Sequence[str], similarities: Similarities, k: int) -> list[Neighbour]:
     ordered = sorted(zip((-similarities).tolist(), ids, strict=True))[:k]
     return [Neighbour(ident, -distance + 0.0) for distance, ident in ordered]

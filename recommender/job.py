@@ -5,20 +5,16 @@ is published before the last one, so a build that fails or is killed leaves the 
 """
 
 import hashlib
-import importlib.metadata
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import corpus
-import embeddings
-import recommender
 from corpus.catalogue import Catalogue, build_catalogue
 from corpus.errors import EditionError
 from corpus.essay import Essay
@@ -27,6 +23,7 @@ from corpus.sources import PageOptions
 from recommender import pace, publish_gate, publishing
 from recommender.build_report import BuildReport, Pages
 from recommender.clock import Clock
+from recommender.decision_log import DecisionLog
 from recommender.edition import Edition, open_current
 from recommender.edition_diff import mean_overlap
 from recommender.editor_labels import EditorLabels
@@ -35,16 +32,13 @@ from recommender.publish_gate import Held
 from recommender.publishing import Prepare
 from recommender.ranking import Item, Rules
 from recommender.reading import Increment, read_site
+from recommender.versions import code_digest, package_versions
 from recommender.watch import Unwatched, Watch, counted
 
 if TYPE_CHECKING:  # they bring numpy along
     from embeddings.encoder import Encoder
+    from recommender.engines.workers import Workers
     from recommender.material import Material
-
-_PACKAGES = (
-    *("bm25s", "faiss-cpu", "lxml", "numpy", "openvino", "rapidfuzz", "scikit-learn", "scipy"),
-    *("sentence-transformers", "torch", "trafilatura", "transformers"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +64,28 @@ def build(
     prepare: Prepare | None = None,
     labels_of: "LabelsOf | None" = None,
     increment: Increment | None = None,
+    workers: "Workers | None" = None,
 ) -> BuildReport:
     """Read the sources, find every essay's related articles, publish them as a new edition, or hold it back.
 
     increment: the sources hold only what has changed since an edition (recommender/reading.py).
     prepare: called with the edition before it becomes the current one. labels_of: what editors have
-    approved and excluded; None is what the log of this home says.
-    Raises BuildInProgress, EncoderError, and what recommender.reading.read_site() raises.
+    approved and excluded; None is what the log of this home says. workers: who does the heavy steps; None is this
+    process.
+    Raises BuildInProgress, EncoderError, EngineError, and what recommender.reading.read_site() raises.
     """
     watch = watch or Unwatched()
     clock = Clock()
     with publishing.build_lock(home):
         with clock.stage("parse"):
-            pages = read_site(sources, home, options.pages, watch, increment)
+            pages = read_site(sources, home, options.pages, watch, increment, workers)
         with clock.stage("match"):
             catalogue = build_catalogue(pages.essays)
-        labels_of = labels_of or partial(hear_editors, home, now=datetime.now(UTC))
-        return _Build(home, pages, catalogue, encoder, options, watch, clock, prepare, labels_of).run()
+        labels_of = labels_of or partial(hear_editors, DecisionLog(home), now=datetime.now(UTC))
+        report = _Build(home, pages, catalogue, encoder, options, watch, clock, prepare, labels_of, workers).run()
+        if workers:
+            workers.parts.clear()  # only now: whoever runs a build again that failed goes on from them
+        return report
 
 
 LabelsOf = Callable[[Catalogue, Edition | None], EditorLabels]
@@ -106,6 +105,7 @@ class _Build:
     clock: Clock
     prepare: Prepare | None
     labels_of: LabelsOf
+    workers: "Workers | None"
 
     def run(self) -> BuildReport:
         """Publish the last edition's files again when nothing has changed, else make new ones."""
@@ -141,12 +141,19 @@ class _Build:
 
         catalogue, fingerprint = self.catalogue, self.encoder.fingerprint
         with self.clock.stage("encode"), open_cache(self.home / PLACE, cache_key(self.encoder)) as cache:
-            encoded = encode_catalogue(catalogue, self.encoder, cache, self.watch)
+            just_encoded = 0
+            if self.workers and not self.workers.engine.alone:
+                from recommender.engines.encoding import encode_in_parts
+
+                just_encoded = encode_in_parts(catalogue, self.encoder, cache, self.workers, self.watch)
+            encoded = encode_catalogue(catalogue, self.encoder, cache, self.watch, just_encoded)
         with self.clock.stage("survey"):
             progress = self.watch.stage("surveying the site", len(catalogue.essays))
-            material = Material.gather(catalogue, encoded, fingerprint, progress, self.options.index)
+            material = Material.gather(
+                catalogue, encoded, fingerprint, progress, self.options.index, self.workers
+            )
         with self.clock.stage("learn"):
-            study = study_lists(material, self.watch, labels)
+            study = study_lists(material, self.watch, labels, self.workers)
         with self.clock.stage("candidates"):
             found = find_neighbourhood(material, catalogue, study.pairs, study.lesson)
         with self.clock.stage("evaluate"):
@@ -272,21 +279,8 @@ def _inputs_digest(catalogue: Catalogue, encoder: "Encoder", labels: EditorLabel
     """Of all that an edition's content depends on: pages, model, editors' labels, this code, the libraries."""
     sha = hashlib.sha256()
     parts = [catalogue.digest, *(essay.source for essay in catalogue.essays), encoder.fingerprint, labels.digest, index]
-    parts += [f"{name} {version}" for name, version in package_versions().items()]
-    for package in (corpus, embeddings, recommender):
-        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
-            parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
-    sha.update(json.dumps(parts).encode())
+    sha.update(json.dumps([*parts, code_digest()]).encode())
     return sha.hexdigest()
-
-
-def package_versions() -> dict[str, str]:
-    """The versions of the libraries that an edition depends on, as far as they are installed."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
 
 
 def _counts(catalogue: Catalogue, items: Mapping[str, Item]) -> dict[str, int]:

@@ -42,8 +42,8 @@ CREATE TABLE lists (
 );
 CREATE TABLE offered (item INTEGER PRIMARY KEY, pages BLOB NOT NULL);
 """
-_ITEM = "id, kind, title, standfirst, url, category, published, twins, sketch"
-_ROW = "list_length, curated, candidates, unlinked, targets, numbers, twins"
+ITEM_COLUMNS = "id, kind, title, standfirst, url, category, published, twins, sketch"
+ROW_COLUMNS = "list_length, curated, candidates, unlinked, targets, numbers, twins"
 _NUMBERED_LISTS = "SELECT id FROM lists WHERE number IN (SELECT value FROM json_each(?))"
 _COLUMNS = ("item", "editors", "meaning", "category", "published", "kind", "place")
 """The item's number; scores in millionths; the number of the category, or 0; the proleptic ordinal of the date, or 0;
@@ -105,10 +105,10 @@ def write_store(path: Path, items: Iterable[Item], lists: Iterable[EssayLists]) 
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         facts = _Facts()
         marks = ",".join("?" * 11)
-        db.executemany(f"INSERT INTO items (number, {_ITEM}, address) VALUES ({marks})", facts.note(items))  # noqa: S608
+        db.executemany(f"INSERT INTO items (number, {ITEM_COLUMNS}, address) VALUES ({marks})", facts.note(items))  # noqa: S608
         db.executemany("INSERT INTO categories (name, number) VALUES (?,?)", facts.categories.items())
         rows = ((number, *_list_row(number, entry, facts)) for number, entry in enumerate(lists, start=1))
-        db.executemany(f"INSERT INTO lists (number, id, {_ROW}) VALUES (?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        db.executemany(f"INSERT INTO lists (number, id, {ROW_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
         offered = ((item, to_bytes(pages)) for item, pages in sorted(facts.offered.items()))
         db.executemany("INSERT INTO offered (item, pages) VALUES (?,?)", offered)
         db.executemany("INSERT INTO signals (name, number) VALUES (?,?)", facts.signals.items())
@@ -175,22 +175,22 @@ class ListStore:
 
     def item(self, ident: str) -> Item | None:
         """The item with this id."""
-        row = self._row(f"SELECT {_ITEM} FROM items WHERE id = ?", ident)  # noqa: S608
-        return _item(row) if row else None
+        row = self._row(f"SELECT {ITEM_COLUMNS} FROM items WHERE id = ?", ident)  # noqa: S608
+        return item_of(row) if row else None
 
     def numbered(self, numbers: Sequence[int]) -> dict[str, Item]:
         """The items with these numbers, by id."""
         places = ",".join("?" * len(numbers))  # not the numbers: SQLite keeps what it has made of a statement
         with self._lock:
-            rows = self._db.execute(f"SELECT {_ITEM} FROM items WHERE number IN ({places})", numbers).fetchall()  # noqa: S608
-        return {row[0]: _item(row) for row in rows}
+            rows = self._db.execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE number IN ({places})", numbers).fetchall()  # noqa: S608
+        return {row[0]: item_of(row) for row in rows}
 
     def named(self, idents: Sequence[str]) -> dict[str, Item]:
         """Those of the items with these ids that there are, by id."""
         places = ",".join("?" * len(idents))
         with self._lock:
-            rows = self._db.execute(f"SELECT {_ITEM} FROM items WHERE id IN ({places})", idents).fetchall()  # noqa: S608
-        return {row[0]: _item(row) for row in rows}
+            rows = self._db.execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE id IN ({places})", idents).fetchall()  # noqa: S608
+        return {row[0]: item_of(row) for row in rows}
 
     def essay_at(self, url: str) -> str | None:
         """The id of the essay at this address; a fragment and the last slash do not count."""
@@ -199,7 +199,7 @@ class ListStore:
 
     def row(self, ident: str) -> "ListRow | None":
         """An essay's lists as columns."""
-        row = self._row(f"SELECT {_ROW} FROM lists WHERE id = ?", ident)  # noqa: S608
+        row = self._row(f"SELECT {ROW_COLUMNS} FROM lists WHERE id = ?", ident)  # noqa: S608
         return ListRow(self._names, row) if row else None
 
     def lists(self, ident: str) -> EssayLists | None:
@@ -227,7 +227,7 @@ class ListStore:
 
     def items(self) -> Iterator[Item]:
         """Every item, in the order written."""
-        return map(_item, self._rows(f"SELECT {_ITEM} FROM items ORDER BY number"))  # noqa: S608
+        return map(item_of, self._rows(f"SELECT {ITEM_COLUMNS} FROM items ORDER BY number"))  # noqa: S608
 
     def count_items(self) -> int:
         """How many items there are."""
@@ -256,13 +256,13 @@ class ListStore:
 
 
 class Items(Mapping[str, Item]):
-    """The items of a store, by id."""
+    """The items of a store, by id. ahead: those that were read already."""
 
-    def __init__(self, store: ListReader) -> None:
-        self._store = store
+    def __init__(self, store: ListReader, ahead: Mapping[str, Item] | None = None) -> None:
+        self._store, self._ahead = store, ahead or {}
 
     def __getitem__(self, ident: str) -> Item:
-        item = self._store.item(ident)
+        item = self._ahead.get(ident) or self._store.item(ident)
         if item is None:
             raise KeyError(ident)
         return item
@@ -272,6 +272,10 @@ class Items(Mapping[str, Item]):
 
     def __len__(self) -> int:
         return self._store.count_items()
+
+    def named(self, idents: Sequence[str]) -> dict[str, Item]:
+        """Those of these ids that there are, read in one go."""
+        return self._store.named(idents)
 
     def stream(self) -> Iterator[Item]:
         """Every item in the order written, read in one go."""
@@ -425,7 +429,8 @@ def _item_row(item: Item) -> tuple[Any, ...]:
     return (*known, published, item.twins, sketch, address)
 
 
-def _item(row: tuple[Any, ...]) -> Item:
+def item_of(row: tuple[Any, ...]) -> Item:
+    """The item in a row of ITEM_COLUMNS."""
     ident, kind, title, standfirst, url, category, published, twins, sketch = row
     day = date.fromisoformat(published) if published else None
     return Item(ident, kind, title, standfirst, url, category, day, twins, int.from_bytes(sketch or b"", "big"))

@@ -4,10 +4,9 @@ an edition, and read back to suggest for a draft, to explain or to evaluate with
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from corpus.catalogue import Catalogue, UnmatchedBlurb, build_catalogue
 from corpus.errors import EditionError, ShapeMismatch
@@ -15,6 +14,7 @@ from corpus.essay import Essay, PageRejected
 from corpus.records import essay_from_record
 from embeddings.encoder import Matrix, Progress
 from embeddings.vectors import Vectors
+from recommender.arrays import from_dense, to_dense
 from recommender.edition import ESSAYS, LEXICON, VECTORS, Edition, read_lines
 from recommender.encoded import EncodedCatalogue
 from recommender.finding import survey_site
@@ -23,6 +23,9 @@ from recommender.lexical import Lexicon, whole_text
 from recommender.list_graph import ListGraph
 from recommender.signals import RELATIVE
 from recommender.texts import SiteReader, Texts
+
+if TYPE_CHECKING:
+    from recommender.engines.workers import Workers
 
 _FROM_LANDSCAPE = ("near", "nearest_scores", "basis", "strengths")
 _FROM_TEXTS = ("terms", "titles_named")
@@ -60,15 +63,16 @@ class Material:
         fingerprint: str,
         progress: Progress = lambda done: None,
         index: str = "auto",
+        workers: "Workers | None" = None,
     ) -> "Material":
-        """The material of a site, from the vectors of its texts. index: see recommender.index.kind_for."""
+        """The material of a site, from the vectors of its texts. index, workers: see finding.survey_site()."""
         essays = catalogue.essays
         vectors = Vectors(tuple(e.id for e in essays), encoded.vectors, fingerprint)
         reader = SiteReader(essays, Lexicon.learn([whole_text(essay) for essay in essays]))
         return cls(
             essays,
             reader,
-            survey_site(reader.read_site(essays, vectors, encoded.summaries), progress, index),
+            survey_site(reader.read_site(essays, vectors, encoded.summaries), progress, index, workers),
             ListGraph.of(vectors.ids, catalogue.curated),
             _read_blurbs(reader, catalogue.unmatched, encoded.blurbs, fingerprint),
         )
@@ -83,7 +87,7 @@ class Material:
         }
         for owner, names in ((self.landscape, _FROM_LANDSCAPE), (self.texts, _FROM_TEXTS)):
             for name in names:
-                arrays |= _to_arrays(name, getattr(owner, name))
+                arrays |= to_dense(name, getattr(owner, name))
         arrays |= _pool_to_arrays(self.landscape.pool)
         np.savez(folder / VECTORS, **arrays)
 
@@ -109,7 +113,7 @@ def _restore(edition: Edition, essays: tuple[Essay, ...], stored: Mapping[str, A
     fingerprint = str(edition.manifest["encoder"])
     vectors = Vectors(tuple(essay.id for essay in essays), stored["vectors"], fingerprint)
     reader = SiteReader(essays, Lexicon.load(edition.folder / LEXICON))
-    known = {name: _from_arrays(name, stored) for name in _FROM_TEXTS}
+    known = {name: from_dense(name, stored) for name in _FROM_TEXTS}
     texts = reader.read_site(essays, vectors, stored["summaries"], **known)
     unmatched = [
         UnmatchedBlurb(item.id, item.standfirst or "", item.category, item.published, item.url, item.title)
@@ -121,7 +125,7 @@ def _restore(edition: Edition, essays: tuple[Essay, ...], stored: Mapping[str, A
         reader,
         Landscape(
             texts,
-            **{name: _from_arrays(name, stored) for name in _FROM_LANDSCAPE},
+            **{name: from_dense(name, stored) for name in _FROM_LANDSCAPE},
             pool=_pool_from_arrays(stored),
         ),
         ListGraph.of(vectors.ids, curated_of(edition)),
@@ -138,16 +142,6 @@ def _read_blurbs(reader: SiteReader, blurbs: Iterable[UnmatchedBlurb], matrix: M
     return reader.read(essays, Vectors(tuple(essay.id for essay in essays), matrix, fingerprint), matrix)
 
 
-_SPARSE = ("data", "indices", "indptr", "shape")
-
-
-def _to_arrays(name: str, matrix: Any) -> dict[str, Any]:
-    """The matrix under its name, a sparse one in parts."""
-    if not sparse.issparse(matrix):
-        return {name: matrix}
-    return {f"{name}.{part}": np.asarray(getattr(matrix, part)) for part in _SPARSE}
-
-
 def _pool_to_arrays(pool: Pool | None) -> dict[str, Any]:
     """Nothing where there is none."""
     if pool is None:
@@ -161,10 +155,3 @@ def _pool_from_arrays(stored: Mapping[str, Any]) -> Pool | None:
         return None
     spread = {name: stored[f"pool.spread.{name}"] for name in RELATIVE}
     return Pool(stored["pool.starts"], stored["pool.columns"], spread)
-
-
-def _from_arrays(name: str, stored: Mapping[str, Any]) -> Any:
-    if name in stored:
-        return stored[name]
-    data, indices, starts, shape = (stored[f"{name}.{part}"] for part in _SPARSE)
-    return sparse.csr_matrix((data, indices, starts), shape=tuple(shape.tolist()))

@@ -67,17 +67,28 @@ def hold_back(home: Path, held: Held) -> None:
     """Write the marker; it is on the disk when this returns."""
     (home / FOLDER).mkdir(exist_ok=True)
     flush(home)
-    write_whole(_path(home, held.id), json.dumps(asdict(held)) + "\n")
+    write_whole(_path(home, held.id), to_text(held))
 
 
 def read_marker(home: Path, ident: str) -> Held | None:
     """What the marker of an edition says, signed off or not; None when it was never held back."""
     try:
-        return Held(**json.loads(_path(home, ident).read_bytes()))
+        return marker_from(ident, _path(home, ident).read_bytes())
     except FileNotFoundError:
         return None
+
+
+def marker_from(ident: str, stored: str | bytes) -> Held:
+    """The marker that to_text() wrote; one that cannot be read holds its edition back."""
+    try:
+        return Held(**json.loads(stored))
     except (ValueError, TypeError):
         return Held(ident, _UNREAD, None, 1.0, "")
+
+
+def to_text(held: Held) -> str:
+    """A marker as it is stored."""
+    return json.dumps(asdict(held)) + "\n"
 
 
 def find_held(home: Path, ident: str) -> Held | None:
@@ -93,9 +104,13 @@ def held_editions(home: Path) -> tuple[Held, ...]:
 
 
 def sign(home: Path, held: Held, by: str, at: datetime) -> None:
-    """Write into the marker who signs the edition off; a second signature changes nothing."""
-    if held.signed_by is None:
-        hold_back(home, replace(held, signed_by=by, signed_at=at.isoformat(timespec="seconds")))
+    """Write into the marker who signs the edition off."""
+    hold_back(home, signed(held, by, at))
+
+
+def signed(held: Held, by: str, at: datetime) -> Held:
+    """The marker with a signature; a second one changes nothing."""
+    return held if held.signed_by else replace(held, signed_by=by, signed_at=at.isoformat(timespec="seconds"))
 
 
 def forget(home: Path, ident: str) -> None:

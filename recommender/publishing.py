@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -231,10 +231,7 @@ def roll_back(home: Path, ident: str | None = None, prepare: Prepare | None = No
     with _turning(home):
         if ident is None:
             current = _current_or(home, "~")  # after every id
-            older = [entry for entry in list_editions(home) if entry.id < current and not (entry.broken or entry.held)]
-            if not older:
-                raise EditionError(f"there is no earlier intact edition in {home}: run `related build`")
-            ident = older[0].id
+            ident = earlier(home, list_editions(home), current)
         edition = _open_whole(home, ident)
         held = publish_gate.find_held(home, ident)
         if held:
@@ -252,7 +249,7 @@ def sign_off(home: Path, ident: str | None, by: str, prepare: Prepare | None = N
     Raises EditionError for one that is damaged or was never held back.
     """
     with _turning(home):
-        ident = ident or _newest_held(home)
+        ident = ident or newest_held(home, publish_gate.held_editions(home), _current_or(home, ""))
         edition = _open_whole(home, ident)
         marker = publish_gate.read_marker(home, ident)
         if marker is None:
@@ -268,11 +265,18 @@ def sign_off(home: Path, ident: str | None, by: str, prepare: Prepare | None = N
         return ident
 
 
-def _newest_held(home: Path) -> str:
-    held = publish_gate.held_editions(home)
+def earlier(where: object, listed: Iterable[EditionSummary], current: str) -> str:
+    """The newest edition, of all from the newest on, before the current one that may be shown. Raises EditionError."""
+    for entry in listed:
+        if entry.id < current and not (entry.broken or entry.held):
+            return entry.id
+    raise EditionError(f"there is no earlier intact edition in {where}: run `related build`")
+
+
+def newest_held(where: object, held: Sequence[Held], current: str) -> str:
+    """The edition to sign off where none is named. held: newest first. Raises EditionError."""
     if not held:
-        raise EditionError(f"no edition in {home} is held back: see `related editions`")
-    current = _current_or(home, "")
+        raise EditionError(f"no edition in {where} is held back: see `related editions`")
     if held[0].id < current:
         raise EditionError(
             f"the newest edition that is held back, {held[0].id}, is older than the current one, {current}: name it "
@@ -322,19 +326,25 @@ def _next_stamp(home: Path, built_at: datetime) -> str:
 
 
 def _prune(home: Path, newest: str, keep: int) -> None:
-    """Drop what says the same as the newest edition, and the oldest; those held back first.
+    """Drop what is superseded()."""
+    held = {entry.id for entry in publish_gate.held_editions(home)}
+    for ident in superseded(edition_ids(home), newest, _current_or(home, ""), held, keep):
+        _remove(home / "editions" / ident)
+
+
+def superseded(idents: Sequence[str], newest: str, current: str, held: Container[str], keep: int) -> list[str]:
+    """Which of these editions, oldest first, go when the newest has come: what says the same, and the oldest, those
+    held back first.
 
     Builds that are held back night after night must not use up what could be rolled back to, nor may an edition that
     waits take the place of the same one that was shown.
     """
-    kept = {newest, current_id(home)}  # it may not be the newest: that is held back, or somebody has rolled back since
-    held = {entry.id for entry in publish_gate.held_editions(home)}
-    older = [folder for folder in edition_folders(home) if folder.name not in kept]
+    kept = {newest, current} & set(idents)  # two where the newest is held back, or somebody has rolled back since
+    older = [ident for ident in idents if ident not in kept]
     content = newest.rpartition("-")[2]
-    same = [f for f in older if f.name.endswith(f"-{content}") and (newest not in held or f.name in held)]
-    others = sorted((folder for folder in older if folder not in same), key=lambda f: (f.name not in held, f.name))
-    for folder in (*same, *others[: max(0, len(others) + len(kept) - keep)]):
-        _remove(folder)
+    same = [ident for ident in older if ident.endswith(f"-{content}") and (newest not in held or ident in held)]
+    others = sorted((ident for ident in older if ident not in same), key=lambda ident: (ident not in held, ident))
+    return [*same, *others[: max(0, len(others) + len(kept) - keep)]]
 
 
 def _remove(folder: Path) -> None:

@@ -8,6 +8,7 @@ sources and an Increment   the essays of an edition, without those removed; page
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpus.errors import EditionError, RelatedArticlesError, UnknownEssay
 from corpus.essay import Essay, PageProblem, PageRejected
@@ -17,6 +18,9 @@ from corpus.sources import PageOptions, list_pages, read_pages
 from recommender.build_report import Pages
 from recommender.edition import ESSAYS, Edition, open_current, open_edition, read_lines
 from recommender.watch import Watch
+
+if TYPE_CHECKING:
+    from recommender.engines.workers import Workers
 
 CURRENT = "current"
 """Names the published edition, whatever its id is."""
@@ -31,18 +35,28 @@ class Increment:
 
 
 def read_site(
-    sources: Sequence[Path], home: Path, options: PageOptions, watch: Watch, increment: Increment | None = None
+    sources: Sequence[Path],
+    home: Path,
+    options: PageOptions,
+    watch: Watch,
+    increment: Increment | None = None,
+    workers: "Workers | None" = None,
 ) -> Pages:
     """Every page that a build is made of; pages that were parsed before come from the home's page cache.
 
-    Raises SourceNotFound when a source does not exist, CacheError, RelatedArticlesError when no page became an essay;
-    with an increment NoEdition or EditionError when its edition cannot be read, UnknownEssay when that lacks an essay
-    to be removed.
+    workers: who parses the others; None is this process, one page after another.
+    Raises SourceNotFound when a source does not exist, CacheError, EngineError, RelatedArticlesError when no page
+    became an essay; with an increment NoEdition or EditionError when its edition cannot be read, UnknownEssay when that
+    lacks an essay to be removed.
     """
     base = _essays_since(home, increment) if increment else {}
     listing = list_pages(sources)
-    progress = watch.stage("reading pages", len(listing.files))
     with open_page_cache(home / PLACE) as cache:
+        if workers and not workers.engine.alone:
+            from recommender.engines.parsing import parse_in_parts
+
+            parse_in_parts(listing.files, options, cache, workers, watch)
+        progress = watch.stage("reading pages", len(listing.files))
         read = list(read_pages(listing.files, options, lambda path: progress(1), cache))
         if increment is None:  # else most pages were not asked for, which does not mean that they are gone
             cache.end_run()

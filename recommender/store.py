@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from corpus.errors import EditionError, NoEdition
+from corpus.errors import EditionError, NoEdition, StoreAway
 from recommender import publishing
 from recommender.edition import Edition, current_id, edition_ids, open_edition, served_bytes
 from recommender.publish_gate import Held
@@ -161,6 +161,10 @@ def open_store(home: Path, url: str | None = None) -> Store:
     installed; whether a database answers is seen when it is asked."""
     if url is None:
         return FolderStore(home)
-    from recommender.postgres_store import PostgresStore
-
-    return PostgresStore(url, home / "cache")
+    try:
+        from recommender.postgres_store import PostgresStore
+    except ImportError as error:
+        raise StoreAway(
+            f"PostgreSQL needs what is not here ({error}): pip install 'related-articles[postgres]'"
+        ) from None
+    return PostgresStore(url, home)

@@ -10,6 +10,9 @@ _T = TypeVar("_T")
 
 ENCODING = "encoding texts"
 """The stage whose work outlives a build that is interrupted."""
+PARSING_PARTS = "parsing, in parts"
+ENCODING_PARTS = "encoding, in parts"
+"""Stages of workers (recommender/engines), whose finished parts outlive it too."""
 
 
 class Watch(Protocol):

@@ -5,6 +5,7 @@ the essays whose titles it names are looked at closely, and the best POOL of the
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,18 +42,10 @@ _SEED = 5
 def survey_wide(texts: Texts, progress: Progress = lambda done: None, index: str = "auto") -> Landscape:
     """The landscape of a large site's essays. progress: is told of essays that were looked at closely. index: see
     recommender.index.kind_for."""
-    components = _components(texts.terms)
-    basis = np.hstack([texts.vectors.matrix, components])
-    drawn, _similarities = all_pairs(_joint_space(texts.vectors.matrix, components), NEAREST, index)
-    named = texts.titles_named @ texts.turned["own_title"]
-    telling, by_term = _telling(texts.terms), texts.turned["terms"]
-    survey = _Survey(texts)
-    for start in range(0, len(texts), CHUNK):
-        stop = min(start + CHUNK, len(texts))
-        survey.look(start, stop, drawn[start:stop], telling[start:stop] @ by_term, named[start:stop])
-        progress(stop - start)
-    strengths = np.square(components, dtype=np.float64).sum(axis=0).astype(np.float32)
-    return survey.landscape(basis, strengths)
+    components = components_of(texts.terms)
+    drawn, _similarities = all_pairs(joint_space(texts.vectors.matrix, components), NEAREST, index)
+    look = CloseLook(texts)
+    return landscape_of(texts, components, [look.at(0, drawn, progress)])
 
 
 def neighbours_found(landscape: Landscape, k: int) -> float | None:
@@ -61,47 +54,55 @@ def neighbours_found(landscape: Landscape, k: int) -> float | None:
     if landscape.pool is None:
         return None
     dim = landscape.texts.vectors.dim
-    space = _joint_space(landscape.texts.vectors.matrix, landscape.basis[:, dim:])
+    space = joint_space(landscape.texts.vectors.matrix, landscape.basis[:, dim:])
     return neighbour_recall(FaissIndex(Vectors(landscape.texts.ids, space, "")), k)
 
 
-class _Survey:
-    """Gathers what is found run by run."""
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What was found for a run of essays.
+
+    columns: int32 (pairs,), the pool of one essay after the other. lengths: int64 (essays,), of each pool. logits:
+    float32 (pairs,), by the default model. spread: see Pool. near: see Landscape, a row an essay.
+    """
+
+    columns: NDArray[np.int32]
+    lengths: Rows
+    logits: Matrix
+    spread: Spread
+    near: sparse.csr_matrix
+
+
+class CloseLook:
+    """Looks closely at what is drawn for a site's essays: by the index, by terms, by titles."""
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
         self._signals, self._spread_of = PairSignals(texts), SiteSpread(texts)
-        self._columns: list[NDArray[np.int32]] = []
-        self._lengths: list[Rows] = []
-        self._logits: list[Matrix] = []
-        self._spreads: list[Spread] = []
-        self._near: list[sparse.csr_matrix] = []
+        self._telling = _telling(texts.terms)
 
-    def look(self, start: int, stop: int, drawn: Rows, worded: sparse.csr_matrix, named: sparse.csr_matrix) -> None:
-        """Look closely at what was drawn for a run of essays: by the index, by terms, by titles."""
-        essays, own = self._texts.rows(start, stop), np.arange(start, stop)
+    def at(self, first: int, drawn: Rows, progress: Progress = lambda done: None) -> Looked:
+        """At a run of essays from this row on; drawn: int64 (essays, NEAREST), what the index drew for each."""
+        found = []
+        for start in range(first, first + len(drawn), CHUNK):
+            stop = min(start + CHUNK, first + len(drawn))
+            found.append(self._chunk(start, stop, drawn[start - first : stop - first]))
+            progress(stop - start)
+        return _joined(found)
+
+    def _chunk(self, start: int, stop: int, drawn: Rows) -> Looked:
+        texts = self._texts
+        essays, own = texts.rows(start, stop), np.arange(start, stop)
+        worded = self._telling[start:stop] @ texts.turned["terms"]
+        named = essays.titles_named @ texts.turned["own_title"]
         starts, columns = _merged(drawn, [(worded, WORDED), (named, NAMED)], own)
         values = self._signals.read(essays, starts, columns)
         spread = self._spread_of.of(start, stop)
         logits = DEFAULT.block_logits(set_against(values, spread, starts))
         kept = best_of_each(logits, starts, POOL)
-        owner = owners(starts)
-        self._columns.append(columns[kept].astype(np.int32))
-        self._lengths.append(np.bincount(owner[kept], minlength=len(own)))
-        self._logits.append(logits[kept])
-        self._spreads.append(spread)
-        self._near.append(self._nearest(values, starts, columns))
-
-    def landscape(self, basis: Matrix, strengths: Matrix) -> Landscape:
-        """What all runs found."""
-        columns = np.concatenate(self._columns)
-        pool = Pool(
-            np.concatenate([[0], np.cumsum(np.concatenate(self._lengths))]),
-            columns,
-            {name: np.concatenate([spread[name] for spread in self._spreads]) for name in RELATIVE},
-        )
-        best = _best_given(columns, np.concatenate(self._logits), len(self._texts))
-        return Landscape(self._texts, sparse.vstack(self._near, format="csr"), best, basis, strengths, pool)
+        lengths = np.bincount(owners(starts)[kept], minlength=len(own))
+        near = self._nearest(values, starts, columns)
+        return Looked(columns[kept].astype(np.int32), lengths, logits[kept], spread, near)
 
     def _nearest(self, values: Pairwise, starts: Rows, columns: Rows) -> sparse.csr_matrix:
         nearness = values["meaning"] + values["wording"]
@@ -111,6 +112,27 @@ class _Survey:
         found = sparse.csr_matrix((np.maximum(nearness[kept], 0.0), (owner[kept], columns[kept])), shape=shape)
         found.eliminate_zeros()
         return found
+
+
+def _joined(parts: Sequence[Looked]) -> Looked:
+    return Looked(
+        np.concatenate([part.columns for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+        np.concatenate([part.logits for part in parts]),
+        {name: np.concatenate([part.spread[name] for part in parts]) for name in RELATIVE},
+        sparse.vstack([part.near for part in parts], format="csr"),
+    )
+
+
+def landscape_of(texts: Texts, components: Matrix, parts: Sequence[Looked]) -> Landscape:
+    """The landscape of a site from what was found for all its essays, part after part. components: see
+    components_of()."""
+    found = _joined(parts) if len(parts) > 1 else parts[0]
+    pool = Pool(np.concatenate([[0], np.cumsum(found.lengths)]), found.columns, found.spread)
+    best = _best_given(found.columns, found.logits, len(texts))
+    basis = np.hstack([texts.vectors.matrix, components])
+    strengths = np.square(components, dtype=np.float64).sum(axis=0).astype(np.float32)
+    return Landscape(texts, found.near, best, basis, strengths, pool)
 
 
 def _merged(drawn: Rows, others: Sequence[tuple[sparse.csr_matrix, int]], own: Rows) -> tuple[Rows, Rows]:
@@ -153,14 +175,14 @@ def _best_given(columns: NDArray[np.int32], logits: Matrix, essays: int) -> Matr
     return best
 
 
-def _joint_space(vectors: Matrix, components: Matrix) -> Matrix:
+def joint_space(vectors: Matrix, components: Matrix) -> Matrix:
     """Unit rows whose cosines are those of meaning and wording in one."""
     if not components.shape[1]:
         return vectors
     return unit_rows(np.hstack([vectors, _WORDING * unit_rows(components)]))
 
 
-def _components(terms: sparse.csr_matrix) -> Matrix:
+def components_of(terms: sparse.csr_matrix) -> Matrix:
     """The rows on the first components of the terms: float32, shape (n, c), c at most COMPONENTS.
 
     They are learned from an even sample of the essays: the components of all essays' products with these

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import desk, fragment, health, metrics, suggestions, website
 from service.access_log import AccessLog
+from service.answering import Answering
 from service.docs import add_docs
 from service.drafts import DraftDesk
 from service.editions import LiveEdition, utc_now
@@ -52,6 +53,7 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now, attend
     )
     app.state.settings, app.state.now, app.state.attended = settings, now, attended
     app.state.live = LiveEdition(settings, now, partial(start_preparing, settings) if attended else None)
+    app.state.answering = Answering(app.state.live) if settings.store is not None else None
     app.state.tally = open_tally()
     app.state.log = AccessLog() if settings.access_log else None
     app.state.drafts = app.state.tally.desk = DraftDesk.of(settings)
@@ -65,7 +67,7 @@ def create_app(settings: Settings, now: Callable[[], datetime] = utc_now, attend
     app.add_middleware(EveryAnswer)
     app.add_middleware(Limits, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Watched, tally=app.state.tally, log=app.state.log)
-    app.entry = FastPath(app.entry, app.state.live, app.state.tally, app.state.log)
+    app.entry = FastPath(app.entry, app.state.live, app.state.tally, app.state.log, app.state.answering)
     if settings.cors_origins:
         app.entry = CORSMiddleware(
             app.entry,
@@ -108,6 +110,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         running.push_async_callback(run_in_threadpool, state.drafts.close)
         running.push_async_callback(state.desk.close)
         running.callback(state.live.decisions.close)
+        if state.answering:
+            running.callback(state.answering.close)
         await running.enter_async_context(sharing(state.tally))
         yield
 

@@ -15,6 +15,7 @@ from typing import Literal
 from corpus.errors import EditionError
 from recommender.edition import Edition, current_id, open_current
 from recommender.publishing import newest_intact
+from recommender.store import follow
 from recommender.watch import Unwatched, Watch
 from service.ready import FOLDER, Page, answers_of, pages_of, prepare
 from service.settings import Settings
@@ -63,8 +64,11 @@ def make_ready(settings: Settings, edition: Edition, watch: Watch | None = None)
 def read_changes(settings: Settings) -> Changes:
     """What the current edition changed. Raises NoEdition.
 
-    Where it was not written down, it is found out against the newest edition before.
+    Where it was not written down, it is found out against the newest edition before: of the home, which takes over what
+    a database shows.
     """
+    if settings.store is not None:
+        follow(settings.open_store(), settings.home, settings.keep_editions)
     ident = current_id(settings.home)
     path = _path(settings.home, ident)
     if not path.exists():

@@ -20,6 +20,7 @@ import typer
 from corpus.errors import RelatedArticlesError
 from service.accounts import Role, add_account, is_name, read_accounts
 from service.cli_build import build
+from service.cli_migrate import migrate
 from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, StoreUrl, sentence_of, settings_of
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def evaluate(
     edition = _edition(home)
     other = _store(home).open(compare) if compare else None
     with Bars(quiet) as bars:
-        labels = labels_of(standing_of(home, edition, datetime.now(UTC)))
+        labels = labels_of(standing_of(_store(home).log(), edition, datetime.now(UTC)))
         evaluation, outcomes = evaluate_edition(edition, bars, thorough, labels)
         compared = evaluate_edition(other, bars, labels=labels)[0] if other else None
     if report:
@@ -404,6 +405,9 @@ def decisions(
     before = len(log.since())
     log.append(*read_export(read_text(put_in.read_bytes())))
     print(f"{len(log.since()) - before} decisions taken in from {put_in}", file=sys.stderr)
+
+
+app.command()(migrate)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
@@ -36,6 +37,7 @@ class EngineName(StrEnum):
     """Where the job's heavy steps run."""
 
     local = "local"
+    ray = "ray"
 
 
 def build(
@@ -50,7 +52,19 @@ def build(
     backend: Annotated[
         Backend | None, typer.Option(help="What computes it. Default: the quickest that proves faithful.")
     ] = None,
-    engine: Annotated[EngineName, typer.Option(help="Where the heavy steps run.")] = EngineName.local,
+    engine: Annotated[
+        EngineName, typer.Option(help="Where the heavy steps run: on this machine, or on those of a Ray cluster.")
+    ] = EngineName.local,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --engine ray: head of the cluster that this machine is a part of. Default: a Ray of its own.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="How many processes share the heavy steps; setting `processes`.")
+    ] = None,
     store: StoreUrl = None,
     since: Annotated[
         str | None,
@@ -81,9 +95,13 @@ def build(
     code 1, until [bold]related publish[/bold] signs it off.
     """
     _check_usage(sources, since, remove, dry_run, watch)
+    if address and engine != EngineName.ray:
+        raise typer.BadParameter("only a Ray cluster has one: say also --engine ray", param_hint="--address")
     command = _Command(
         sources=sources or [],
-        settings=settings_of(home, model=model, backend=backend, store=store),
+        settings=settings_of(home, model=model, backend=backend, store=store, processes=processes),
+        engine=engine,
+        address=address,
         since=since,
         remove=tuple(remove or ()),
         as_json=as_json,
@@ -155,6 +173,8 @@ class _Command:
 
     sources: Sequence[Path]
     settings: "Settings"
+    engine: EngineName
+    address: str | None
     since: str | None
     remove: tuple[str, ...]
     as_json: bool
@@ -226,6 +246,8 @@ class _Command:
         """Build once. Raises _Interrupted."""
         before, counting = _current(self.settings.home), None
         try:
+            from recommender.engines.workers import open_workers
+            from recommender.following import hear_editors
             from recommender.job import build as run_job
             from recommender.store import follow
             from recommender.watch import Counting
@@ -238,9 +260,18 @@ class _Command:
                 options, increment = settings.build_options(), self._increment
                 if settings.store is not None:
                     follow(settings.open_store(), settings.home, settings.keep_editions)
-                report = run_job(
-                    self.sources, settings.home, self._encoder, options, counting, prepare, increment=increment
-                )
+                with open_workers(settings.home, settings.worker_options(self.engine, self.address)) as workers:
+                    report = run_job(
+                        self.sources,
+                        settings.home,
+                        self._encoder,
+                        options,
+                        counting,
+                        prepare,
+                        labels_of=partial(hear_editors, settings.open_store().log(), now=datetime.now(UTC)),
+                        increment=increment,
+                        workers=workers,
+                    )
                 if settings.store is not None:
                     self._publish(report.edition, counting)
                 return report
@@ -308,11 +339,14 @@ def _current(home: Path) -> str | None:
 
 
 def _left_by_interruption(home: Path, before: str | None, counting: "Counting | None") -> str:
-    from recommender.watch import ENCODING
+    from recommender.watch import ENCODING, ENCODING_PARTS, PARSING_PARTS
 
     now = _current(home)
     if now != before:
         return f"interrupted when edition {now} was published already"
-    encoded = counting.done.get(ENCODING, 0) if counting else 0
-    goes_on = f"goes on from {encoded:,} encoded texts" if encoded else "begins anew"
+    done = counting.done if counting else {}
+    encoded, parts = done.get(ENCODING, 0), done.get(PARSING_PARTS, 0) + done.get(ENCODING_PARTS, 0)
+    goes_on = "begins anew"
+    if encoded or parts:
+        goes_on = "goes on from " + (f"{encoded:,} encoded texts" if encoded else f"{parts:,} finished parts")
     return f"interrupted: nothing was published; the next run {goes_on}"

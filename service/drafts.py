@@ -120,7 +120,7 @@ class ModelLoader:
         self._encoder: Encoder | None = None
 
     def __call__(self, edition: Edition) -> Reader:
-        from recommender.drafts import DraftReader
+        from recommender.live_drafts import draft_reader
 
         self._encoder = self._encoder or self._load()
-        return DraftReader(edition, self._encoder)
+        return draft_reader(edition, self._encoder)

@@ -3,7 +3,7 @@
 It gives exactly the answers of the documented route in service/website.py, since both send what service/replies.py
 makes, and a test compares them. What it cannot answer with 200 or 304, such as a mistake in a parameter, an unknown
 article or no edition, it leaves to that route. The framework's typed layer costs more than the look-up itself, see
-benchmarks/results/serving.md.
+benchmarks/results/serving.md. Where a database holds the editions, both send what service/answering.py answers.
 """
 
 import logging
@@ -13,10 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from corpus.errors import RelatedArticlesError
 from service.access_log import AccessLog
-from service.asking import PLAIN, read_query
+from service.answering import REFUSED, Answering, Ask
+from service.asking import PLAIN, Asked, read_query
 from service.editions import LiveEdition
 from service.metrics import Tally
-from service.replies import Reply, read_headers, reads_gzip
+from service.replies import JSON, Reply, read_headers, reads_gzip
 from service.schemas import RelatedQuery
 
 _BEFORE, _AFTER = "/v1/articles/", "/related"
@@ -27,14 +28,30 @@ _log = logging.getLogger(__name__)
 
 
 class FastPath:
-    """ASGI middleware. What it answers goes into the tally and, when there is one, into the access log."""
+    """ASGI middleware. What it answers goes into the tally and, when there is one, into the access log.
 
-    def __init__(self, app: ASGIApp, live: LiveEdition, tally: Tally, log: AccessLog | None = None) -> None:
+    answering: where a database holds the editions.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        live: LiveEdition,
+        tally: Tally,
+        log: AccessLog | None = None,
+        answering: Answering | None = None,
+    ) -> None:
         self.app, self._live, self._tally, self._log = app, live, tally, log
+        self._answering = answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = perf_counter()
-        reply = self._reply(scope) if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            reply = None
+        elif self._answering is None:
+            reply = self._reply(scope)
+        else:
+            reply = await self._answered(self._answering, scope)
         if reply is None:
             await self.app(scope, receive, send)
             return
@@ -55,23 +72,39 @@ class FastPath:
 
     def _reply(self, scope: Scope) -> Reply | None:
         """The reply, or None for what the framework must answer."""
-        path: str = scope["path"]
-        if not (path.endswith(_AFTER) and path.startswith(_BEFORE)) or scope["method"] not in _METHODS:
-            return None
-        raw: bytes = scope["query_string"]
-        known, accepted, size = read_headers(scope["headers"])
-        if len(scope.get("raw_path") or path) + len(raw) > _LONGEST_TARGET or size > _MOST_HEADERS:
-            return None
         try:
-            asked = read_query(raw, RelatedQuery) if raw else PLAIN
-            if asked is None:
-                return None
-            return self._live.replies().json(_ident(path), asked, known, reads_gzip(accepted))
+            question = _read(scope)
+            return self._live.replies().json(*question) if question else None
         except RelatedArticlesError:
             return None
         except Exception:  # of which the framework tells the client
             _log.exception("the fast path failed")
             return None
+
+    async def _answered(self, answering: Answering, scope: Scope) -> Reply | None:
+        """The same from a database; a refusal is handed on, so that the route need not look again."""
+        try:
+            question = _read(scope)
+            return (await answering.reply(Ask(JSON, None, *question))).reply if question else None
+        except RelatedArticlesError as error:
+            scope[REFUSED] = error
+            return None
+        except Exception:
+            _log.exception("the fast path failed")
+            return None
+
+
+def _read(scope: Scope) -> tuple[str, Asked, bytes, bool] | None:
+    """What is asked: id, parameters, If-None-Match, whether gzip is read; None for what the framework must answer."""
+    path: str = scope["path"]
+    if not (path.endswith(_AFTER) and path.startswith(_BEFORE)) or scope["method"] not in _METHODS:
+        return None
+    raw: bytes = scope["query_string"]
+    known, accepted, size = read_headers(scope["headers"])
+    if len(scope.get("raw_path") or path) + len(raw) > _LONGEST_TARGET or size > _MOST_HEADERS:
+        return None
+    asked = read_query(raw, RelatedQuery) if raw else PLAIN
+    return (_ident(path), asked, known, reads_gzip(accepted)) if asked else None
 
 
 def _ident(path: str) -> str:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from service.replies import Replies, held_tags, read_headers
+from service.replies import HTML, held_tags, read_headers
 from service.schemas import CardField, RelatedByUrlQuery, RelatedQuery, RelatedResponse
-from service.website import OTHER_RESPONSES, ArticleId, known_parameters, send
+from service.website import HEADERS, OTHER_RESPONSES, ArticleId, known_parameters, send
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -85,6 +85,7 @@ _DOCUMENTED: dict[str, Any] = {
         200: {
             "description": "The list as an `<aside>`; an empty body when there is nothing to show.",
             "content": {"text/html": {"schema": {"type": "string"}}},
+            "headers": HEADERS,
         },
         **OTHER_RESPONSES,
     },
@@ -103,7 +104,7 @@ async def fragment_by_id(
     query: Annotated[FragmentQuery, Query()],
 ) -> Response:
     """For SSI, ESI, HTMX and the element of /related.js. Without style: the page's own style sheet dresses it."""
-    return send(request, Replies.html, query, ident)
+    return await send(request, HTML, query, ident)
 
 
 @router.get(
@@ -114,7 +115,7 @@ async def fragment_by_id(
 )
 async def fragment_by_url(request: Request, query: Annotated[FragmentByUrlQuery, Query()]) -> Response:
     """The same piece of HTML for an article whose id is not known."""
-    return send(request, Replies.html, query)
+    return await send(request, HTML, query)
 
 
 @router.get(

@@ -16,7 +16,7 @@ router = APIRouter(tags=["operation"])
 
 
 @router.get("/healthz", summary="Whether the service lives, and how it is", response_model=Health)
-def healthz(request: Request) -> Response:
+async def healthz(request: Request) -> Response:
     """200 whenever the process can answer: restarting it would not mend what the body tells.
 
     Degraded: the website is served, but someone should look. Without an edition: nothing is published yet, or all is
@@ -31,7 +31,7 @@ def healthz(request: Request) -> Response:
     response_model=Health,
     responses={503: {"model": Health, "description": "There is no edition to answer from, or the process is ending"}},
 )
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """200 when there is an edition, however old. 503 without one, or while the editors' decisions cannot be read, and
     when the process is ending: it answers what it has, and should be sent nothing more."""
     health = _health(request)
@@ -44,10 +44,9 @@ def readyz(request: Request) -> Response:
 
 def _health(request: Request) -> Health:
     state = request.app.state
-    view, fault = state.live.view(), state.live.decisions.fault
-    if fault:
-        view = replace(view, faults=(*view.faults, fault))
-    return report_health(view, state.settings.degraded_after_hours, state.now())
+    view = state.live.view()
+    more = tuple(fault for fault in (state.live.away, state.live.decisions.fault) if fault)
+    return report_health(replace(view, faults=(*view.faults, *more)), state.settings.degraded_after_hours, state.now())
 
 
 def _answer(health: Health, status: HTTPStatus) -> Response:

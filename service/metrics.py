@@ -35,9 +35,10 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from service.editions import View
 
-Cache = Literal["", "ready", "kept", "computed"]
-"""Where an answer's bytes came from: there before anyone asked, kept from an earlier request, or computed for this one;
-"" for what is not an answer of related articles. A 304 is told by its status."""
+Cache = Literal["", "ready", "kept", "computed", "stale"]
+"""Where an answer's bytes came from: there before anyone asked, kept from an earlier request, computed for this one, or
+kept, where the database does not answer; "" for what is not an answer of related articles. A 304 is told by its
+status."""
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Upper bounds of the latency histogram in seconds: a ready answer takes tenths of a millisecond, a draft seconds."""
@@ -233,7 +234,8 @@ async def metrics(request: Request) -> Response:
     """The sums over all workers, in Prometheus' text format."""
     state = request.app.state
     state.tally.look()
-    body = await run_in_threadpool(expose, state.tally, state.live.view(), state.now())
+    # not a thread of the framework's: routes may be waiting for a database in all of these
+    body = await asyncio.to_thread(expose, state.tally, state.live.view(), state.now())
     return Response(body, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 

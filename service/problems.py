@@ -23,6 +23,7 @@ from corpus.errors import (
     NotJson,
     NotSignedIn,
     RelatedArticlesError,
+    StoreAway,
     UnknownEssay,
 )
 from service.schemas import Problem
@@ -45,6 +46,13 @@ class _Answer:
 
 _ANSWERS: dict[type[RelatedArticlesError], _Answer] = {
     UnknownEssay: _Answer(HTTPStatus.NOT_FOUND, "unknown-essay", "No such article"),
+    StoreAway: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "store-away",
+        "The database does not answer",
+        "what was answered before is answered still, and this was not: ask again soon",
+        {"Retry-After": "5"},
+    ),
     EditionError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "no-edition",

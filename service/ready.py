@@ -208,8 +208,8 @@ def start_preparing(settings: Settings, edition: Edition) -> None:
 
 
 def answers_of(settings: Settings, edition: Edition, standing: Standing | None = None) -> Answers:
-    """What an edition answers under these settings, and the decisions of the home where no others are given."""
-    standing = standing or standing_of(settings.home, edition, datetime.now(UTC))
+    """What an edition answers under these settings, and the decisions of the store where no others are given."""
+    standing = standing or standing_of(settings.open_store().log(), edition, datetime.now(UTC))
     return Answers(edition, settings.rules(), settings.variants, standing, settings.page_state)
 
 

@@ -48,7 +48,7 @@ def run_server(settings: Settings, workers: int) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     at = f"http://{shown}:{port}"
-    greeting = f"serving {settings.home} at {at} (to try it: {at}/docs)\n{describe_desk(settings)}"
+    greeting = f"serving {settings.open_store().name} at {at} (to try it: {at}/docs)\n{describe_desk(settings)}"
     if workers == 1:
         Server(configure(create_app(settings, attended=True)), greeting).run(sockets=[listener])
         return

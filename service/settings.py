@@ -22,6 +22,7 @@ from service.accounts import Role, read_accounts, read_users
 if TYPE_CHECKING:
     from corpus.sources import PageOptions
     from embeddings.encoder import Encoder
+    from recommender.engines.workers import WorkerOptions
     from recommender.job import BuildOptions
     from recommender.store import Store
 
@@ -205,6 +206,22 @@ class Settings:
             "What computes the model: torch, openvino, or auto, the quickest that proves faithful on this machine.",
         ),
     )
+    processes: int = field(
+        default=1,
+        metadata=_about(
+            _whole_number(1, 1024),
+            "How many processes of this machine share the heavy steps of a build; so many has a Ray that it starts, "
+            "too.",
+        ),
+    )
+    parts: str | None = field(
+        default=None,
+        metadata=_about(
+            _OPTIONAL_TEXT,
+            "Folder through which a build and its workers hand each other files, where there are several: a path that "
+            "all machines see, or a URL such as s3://bucket/parts; none is parts in the home.",
+        ),
+    )
     related_selector: str | None = field(
         default=None,
         metadata=_about(
@@ -371,6 +388,12 @@ class Settings:
         from recommender.job import BuildOptions
 
         return BuildOptions(self.page_options(), self.keep_editions, self.publish_overlap, self.index)
+
+    def worker_options(self, engine: str, address: str | None) -> "WorkerOptions":
+        """What these settings say about a build's workers. engine, address: from the command line."""
+        from recommender.engines.workers import WorkerOptions
+
+        return WorkerOptions(self.model, self.home / "cache", engine, self.processes, address, self.parts)
 
     def rules(self) -> Rules:
         """What these settings say about the website's lists; how long a list is, its page says."""

@@ -147,20 +147,23 @@ def related_batch(
     Each is what the article's own address answers with the same parameters. An unknown id is no mistake: it is named in
     `unknown`.
     """
-    answers: Answers = request.app.state.live.answers()
+    body: BatchResponse = request.app.state.live.ask(lambda replies: _batch(replies.answers, asked))
+    without_test = {} if any(one.variant for one in body.results) else {"variant": True}
+    return _send(body, {"results": {"__all__": _left_out(asked) | without_test}})
+
+
+def _batch(answers: Answers, asked: BatchRequest) -> BatchResponse:
     query, found, unknown = Asked.of(asked), list[RelatedResponse](), list[str]()
     for ident in dict.fromkeys(asked.ids):
         try:
             found.append(answers.respond(answers.edition.find(ident), query))
         except UnknownEssay:
             unknown.append(ident)
-    body = BatchResponse(
+    return BatchResponse(
         edition=_edition_name(answers),
         results=[BatchResult.model_validate(one, from_attributes=True) for one in found],
         unknown=unknown,
     )
-    without_test = {} if any(one.variant for one in found) else {"variant": True}
-    return _send(body, {"results": {"__all__": _left_out(asked) | without_test}})
 
 
 def _answer(answers: Answers, asked: DraftRequest | ExamplesRequest, ranking: Ranking) -> Response:

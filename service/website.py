@@ -9,9 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from service.answering import REFUSED, Answering, Ask
 from service.asking import Asked, mistakes
 from service.problems import problem_responses
-from service.replies import Replies, Reply, read_headers, reads_gzip
+from service.replies import JSON, Form, Reply, read_headers, reads_gzip
 from service.schemas import RelatedByUrlQuery, RelatedQuery, RelatedResponse
 from service.watched import noted
 
@@ -43,7 +44,19 @@ OTHER_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 """What is answered about an article, in whatever form, when it is not its list."""
 
-_DOCUMENTED: dict[str, Any] = {"response_model": RelatedResponse, "responses": OTHER_RESPONSES}
+HEADERS: dict[str, Any] = {
+    "Cache-Status": {
+        "description": "`related-articles; hit; detail=store-away` (RFC 9211) while the database does not answer: the "
+        "answer is one that was given before. Not there otherwise.",
+        "schema": {"type": "string"},
+    }
+}
+"""Of an answer, whatever its form."""
+
+_DOCUMENTED: dict[str, Any] = {
+    "response_model": RelatedResponse,
+    "responses": {200: {"headers": HEADERS}, **OTHER_RESPONSES},
+}
 
 
 @router.get(
@@ -61,7 +74,7 @@ async def related_by_id(
 
     None is near enough, or the parameters leave nothing: 200 with no items.
     """
-    return send(request, Replies.json, query, ident)
+    return await send(request, JSON, query, ident)
 
 
 @router.get(
@@ -72,23 +85,28 @@ async def related_by_id(
 )
 async def related_by_url(request: Request, query: Annotated[RelatedByUrlQuery, Query()]) -> Response:
     """The same answer for an article whose id is not known. The path of an id has one part more, whatever the id."""
-    return send(request, Replies.json, query)
+    return await send(request, JSON, query)
 
 
-def send(request: Request, make: "_Make", query: RelatedQuery, ident: str | None = None) -> Response:
+async def send(request: Request, form: Form, query: RelatedQuery, ident: str = "") -> Response:
     """The reply about an essay, by its id or by the query's URL."""
-    replies = request.app.state.live.replies()
-    if isinstance(query, RelatedByUrlQuery):
-        ident = replies.answers.edition.find(url=query.url).id
+    if REFUSED in request.scope:
+        raise request.scope[REFUSED]
+    url = query.url if isinstance(query, RelatedByUrlQuery) else None
     known, accepted, _ = read_headers(request.headers.raw)
-    reply = make(replies, ident or "", Asked.of(query), known, reads_gzip(accepted))
+    asked, gzipped = Asked.of(query), reads_gzip(accepted)
+    answering: Answering | None = request.app.state.answering
+    if answering is not None:
+        ident, reply, variant = await answering.reply(Ask(form, url, ident, asked, known, gzipped))
+    else:
+        replies = request.app.state.live.replies()
+        if url is not None:
+            ident = replies.answers.edition.find(url=url).id
+        reply, variant = replies.reply(form, ident, asked, known, gzipped), replies.answers.variant(ident)
     seen = noted(request.scope)
     seen.article, seen.recommendation_id = ident, reply.recommendation_id
-    seen.variant, seen.cache, seen.empty = replies.answers.variant(ident or ""), reply.cache, reply.empty
+    seen.variant, seen.cache, seen.empty = variant, reply.cache, reply.empty
     return RawResponse(reply)
-
-
-_Make = Callable[[Replies, str, Asked, bytes, bool], Reply]
 
 
 class RawResponse(Response):

@@ -16,6 +16,7 @@ from embeddings.encoder import Encoder, cache_key
 from embeddings.loading import load_encoder
 from embeddings.sentence import SentenceEncoder
 from tests.fakes import CountingEncoder
+from tests.postgres import Server
 
 # Each test's home is new: to convert the model, or to measure it, for each of them would take minutes.
 os.environ.setdefault("RELATED_BACKEND", "torch")
@@ -80,3 +81,17 @@ def seeds() -> Path:
     if not _SEEDS.is_dir():
         pytest.skip(f"the real pages are not here: {_SEEDS} does not exist")
     return _SEEDS
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server that tests share; skipped where there is none."""
+    server = Server.new()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(postgres: Server) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return postgres.fresh_database()

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from recommender.decision_log import metadata
+from recommender.decision_tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
 with context.begin_transaction():

@@ -41,7 +41,7 @@ class Desk:
 
     def __init__(self, settings: Settings, live: LiveEdition, now: Callable[[], datetime]) -> None:
         self.settings, self.live, self.now = settings, live, now
-        self.store = settings.open_store()
+        self.store = live.store
         self._sites: dict[str, Site] = {}
 
     @cached_property

@@ -9,7 +9,7 @@ from threading import Lock
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from corpus.errors import DecisionLogError, DecisionRefused, EditionError
+from corpus.errors import DecisionLogError, DecisionRefused, EditionError, StoreAway
 from recommender.edition_diff import EditionDiff, compare_editions
 from recommender.ranking import Rules
 from service.changes import make_ready
@@ -95,6 +95,8 @@ def _told() -> Iterator[None]:
     """What is wrong with the edition that was named, as a refusal: the one that is served is well."""
     try:
         yield
+    except StoreAway:
+        raise
     except EditionError as error:
         raise DecisionRefused(str(error)) from error
     except OSError as error:

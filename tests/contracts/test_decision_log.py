@@ -1,4 +1,7 @@
-"""The contract of recommender.decision_log.DecisionLog, and what of it is SQLite's."""
+"""The contract of recommender.decision_log.DecisionLog, on each kind of place, and what is SQLite's alone.
+
+What is PostgreSQL's alone is in tests/recommender/test_postgres_log.py.
+"""
 
 import os
 import shutil
@@ -20,23 +23,32 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from corpus.errors import DecisionLogError, DecisionRefused
-from recommender import decision_log
-from recommender.decision_log import REVISION, DecisionLog, metadata
+from recommender import decision_tables
+from recommender.decision_log import DecisionLog
+from recommender.decision_tables import REVISION, metadata
 from recommender.decisions import LOG_FILE, Decision
+from recommender.sqlite_engine import open_engine
+from tests.contracts import logs
+from tests.contracts.logs import PostgresLogs, SqliteLogs
 from tests.recommender.decided import MORNING, decide, undo
 
 ROOT = Path(__file__).parents[2]
 OpenLog = Callable[[Path], DecisionLog]
-IMPLEMENTATIONS: dict[str, OpenLog] = {"sqlite": DecisionLog}
+Logs = SqliteLogs | PostgresLogs
 
 
-@pytest.fixture(params=list(IMPLEMENTATIONS))
-def open_log(request: pytest.FixtureRequest) -> Iterator[OpenLog]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> Logs:
+    return SqliteLogs() if request.param == "sqlite" else PostgresLogs(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def open_log(kind: Logs) -> Iterator[OpenLog]:
     """Opens a home's log as often as is asked, as other processes would; all are closed in the end."""
     opened: list[DecisionLog] = []
 
     def again(home: Path) -> DecisionLog:
-        opened.append(IMPLEMENTATIONS[request.param](home))
+        opened.append(logs.open_log(kind.address(home)))
         return opened[-1]
 
     yield again
@@ -47,6 +59,22 @@ def open_log(request: pytest.FixtureRequest) -> Iterator[OpenLog]:
 @pytest.fixture
 def log(open_log: OpenLog, tmp_path: Path) -> DecisionLog:
     return open_log(tmp_path)
+
+
+@pytest.fixture
+def engine(kind: Logs, log: DecisionLog, tmp_path: Path) -> Iterator[sa.Engine]:
+    """The tables of a new log."""
+    log.append([])
+    if isinstance(kind, SqliteLogs):
+        engine = sa.create_engine(f"sqlite:///{tmp_path / LOG_FILE}")
+    else:
+        url = kind.url(tmp_path).replace("postgresql://", "postgresql+psycopg://")
+        engine = sa.create_engine(url, connect_args={"options": "-c search_path=related_decisions"})
+    yield engine
+    engine.dispose()
+
+
+of_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 
 def keys(entries: list[Decision]) -> list[str]:
@@ -171,6 +199,35 @@ def test_many_are_written_at_once(log: DecisionLog) -> None:
     assert keys(log.append(entries)) == keys(log.append(entries)) == keys(log.since()) == keys(entries)
 
 
+def test_entries_of_another_log_are_taken_over_under_their_ids_and_only_once(log: DecisionLog, tmp_path: Path) -> None:
+    there = DecisionLog(tmp_path / "there").append([FULL, decide("review", "p"), undo(2), decide("stop")])
+
+    assert [log.take_over(there[:2]), log.take_over(there), log.take_over(there), log.take_over(there[1:])] == [
+        2,
+        2,
+        0,
+        0,
+    ]
+    assert log.since() == there
+    (own,) = log.append([decide("review", "q")])
+    assert (own.id, log.take_over(there)) == (5, 0)
+
+
+def test_of_another_log_that_differs_nothing_is_taken_over(log: DecisionLog) -> None:
+    written = log.append([decide("review", "p"), decide("review", "q")])
+    (after,) = (replace(decide("stop"), id=3),)
+
+    for entries, reason in (
+        ([replace(written[0], key="other"), written[1], after], "decision 1 is another one there"),
+        ([written[0], replace(written[1], target_title="T"), after], "decision 2 is another one there"),
+        ([replace(after, id=4)], "decision 4 would be decision 3 there"),
+    ):
+        with pytest.raises(DecisionRefused) as refused:
+            log.take_over(entries)
+        assert str(refused.value) == reason
+    assert log.since() == written
+
+
 def test_a_reader_sees_at_once_what_another_has_written(open_log: OpenLog, tmp_path: Path) -> None:
     reader, writer = open_log(tmp_path), open_log(tmp_path)
     seen = [reader.since()]
@@ -183,26 +240,27 @@ def test_a_reader_sees_at_once_what_another_has_written(open_log: OpenLog, tmp_p
 
 WRITER = """
 import sys
-from pathlib import Path
-from recommender.decision_log import DecisionLog
+from tests.contracts.logs import open_log
 from tests.recommender.decided import decide
 name, count = sys.argv[2], int(sys.argv[3])
-log = DecisionLog(Path(sys.argv[1]))
+log = open_log(sys.argv[1])
 for number in range(count):
     (written,) = log.append([decide("exclude", "p", f"{name}{number}", key=f"{name}-{number}")])
     print(written.id, written.key, flush=True)
 """
 
 
-def write_elsewhere(home: Path, name: str, count: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WRITER, str(home), name, str(count)]
+def write_elsewhere(address: str, name: str, count: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WRITER, address, name, str(count)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def test_processes_that_append_at_once_lose_nothing_and_take_turns(open_log: OpenLog, tmp_path: Path) -> None:
+def test_processes_that_append_at_once_lose_nothing_and_take_turns(
+    kind: Logs, open_log: OpenLog, tmp_path: Path
+) -> None:
     """The log is made by whoever comes first."""
     home = tmp_path / "home"
-    writers = {name: write_elsewhere(home, name, 300) for name in ("ann", "berta")}
+    writers = {name: write_elsewhere(kind.address(home), name, 300) for name in ("ann", "berta")}
     reader, seen = open_log(home), list[Decision]()
     while any(writer.poll() is None for writer in writers.values()):
         seen += reader.since(seen[-1].id if seen else 0)
@@ -217,9 +275,9 @@ def test_processes_that_append_at_once_lose_nothing_and_take_turns(open_log: Ope
         assert len(said) == 600
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(open_log: OpenLog, tmp_path: Path) -> None:
+def test_what_was_acknowledged_is_there_after_a_kill(kind: Logs, open_log: OpenLog, tmp_path: Path) -> None:
     for turn in range(3):
-        writer = write_elsewhere(tmp_path, f"turn{turn}", 10_000)
+        writer = write_elsewhere(kind.address(tmp_path), f"turn{turn}", 10_000)
         assert writer.stdout
         lines = [writer.stdout.readline() for _ in range(5 + 20 * turn)]
         writer.send_signal(signal.SIGKILL)
@@ -254,6 +312,7 @@ def test_what_is_seen_changes_with_every_commit_and_else_never(open_log: OpenLog
     watch.close()
 
 
+@of_sqlite
 def test_a_file_that_takes_the_logs_place_is_noticed(open_log: OpenLog, tmp_path: Path) -> None:
     log = open_log(tmp_path / "home")
     log.append([decide("review", "p", key="before")])
@@ -302,6 +361,7 @@ def lose_a_table(path: Path) -> None:
         db.execute("DROP TABLE decisions")
 
 
+@of_sqlite
 @pytest.mark.parametrize("spoil", [spoil_header, spoil_pages, lose_a_table])
 @pytest.mark.parametrize("use", [DecisionLog.since, lambda log: log.append([decide("stop")])], ids=["read", "write"])
 def test_a_damaged_log_is_refused_with_a_sentence(
@@ -318,6 +378,7 @@ def test_a_damaged_log_is_refused_with_a_sentence(
     assert str(refused.value).endswith("): free the disk, mend its permissions, or put a copy of it back")
 
 
+@of_sqlite
 def test_a_folder_in_the_logs_place_is_refused(log: DecisionLog, tmp_path: Path) -> None:
     (tmp_path / LOG_FILE).mkdir()
 
@@ -325,51 +386,51 @@ def test_a_folder_in_the_logs_place_is_refused(log: DecisionLog, tmp_path: Path)
         log.append([decide("stop")])
 
 
-def test_a_log_of_a_newer_version_is_refused_and_left_as_it_is(open_log: OpenLog, tmp_path: Path) -> None:
-    log = open_log(tmp_path)
-    log.append([decide("stop")])
-    log.close()
-    with closing(sqlite3.connect(tmp_path / LOG_FILE)) as db, db:
-        db.execute("UPDATE alembic_version SET version_num = '9999'")
+def test_a_log_of_a_newer_version_is_refused_and_left_as_it_is(
+    open_log: OpenLog, engine: sa.Engine, tmp_path: Path
+) -> None:
+    open_log(tmp_path).append([decide("stop")])
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
 
-    with pytest.raises(DecisionLogError, match="written by a newer version, revision 9999: install that version"):
-        open_log(tmp_path).since()
-    with closing(sqlite3.connect(tmp_path / LOG_FILE)) as db:
-        assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
-        assert db.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
+    for use in (DecisionLog.since, lambda log: log.append([decide("stop")])):
+        with pytest.raises(DecisionLogError, match="written by a newer version, revision 9999: install that version"):
+            use(open_log(tmp_path))
+    with engine.connect() as db:
+        assert db.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == ["9999"]
+        assert db.execute(sa.text("SELECT count(*) FROM decisions")).scalar() == 1
 
 
 def test_the_migrations_end_where_this_version_says() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(decision_log.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(decision_tables.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
 
     assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
 
 
-def test_the_migrations_make_the_tables_that_are_read(log: DecisionLog, tmp_path: Path) -> None:
-    log.append([])
-    engine = sa.create_engine(f"sqlite:///{tmp_path / LOG_FILE}")
+def test_the_migrations_make_the_tables_that_are_read(engine: sa.Engine) -> None:
     with engine.connect() as db:
         context = MigrationContext.configure(db, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == REVISION
         inspector = sa.inspect(db)
         for table in metadata.sorted_tables:
-            found = {c["name"]: (bool(c["nullable"]), str(c["type"])) for c in inspector.get_columns(table.name)}
-            assert found == {c.name: (bool(c.nullable), c.type.compile(engine.dialect)) for c in table.columns}
+            found = {column["name"]: bool(column["nullable"]) for column in inspector.get_columns(table.name)}
+            assert found == {column.name: bool(column.nullable) for column in table.columns}
         assert inspector.get_unique_constraints("decisions")[0]["column_names"] == ["key"]
-    engine.dispose()
 
 
-def test_every_commit_is_on_the_disk_before_it_is_acknowledged(log: DecisionLog) -> None:
-    log.append([])
-    with log._open().connect() as db:
+def test_every_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / LOG_FILE)
+    with engine.connect() as db:
         said = [db.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    engine.dispose()
 
     assert said == ["wal", 2]
 
 
+@of_sqlite
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_home_that_cannot_be_written_is_refused(log: DecisionLog, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -378,6 +439,7 @@ def test_a_home_that_cannot_be_written_is_refused(log: DecisionLog, tmp_path: Pa
     tmp_path.chmod(0o700)
 
 
+@of_sqlite
 def test_a_copy_of_a_log_is_a_log(open_log: OpenLog, tmp_path: Path) -> None:
     log = open_log(tmp_path / "home")
     written = log.append([decide("stop"), undo(1)])

@@ -53,7 +53,7 @@ def site(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on no page is decoded or parsed."""
-    monkeypatch.setattr("corpus.sources._parse", lambda *given: pytest.fail("parsed once more"))
+    monkeypatch.setattr("corpus.sources.parse_page", lambda *given: pytest.fail("parsed once more"))
 
 
 # --- What is found is what parsing gives --------------------------------------------------------------------------

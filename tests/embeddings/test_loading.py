@@ -16,7 +16,7 @@ from corpus.errors import EncoderError
 from embeddings import conversion, loading
 from embeddings.conversion import NotConvertible, convert, read_manifest, write_manifest
 from embeddings.encoder import Encoder, Matrix
-from embeddings.loading import load_encoder
+from embeddings.loading import load_encoder, load_same
 from embeddings.model_folder import QUALITY_MODEL
 from embeddings.probe import LOWEST_COSINE, cosines, keeps_rows_apart, probe_texts
 from embeddings.sentence import SentenceEncoder
@@ -70,6 +70,46 @@ def test_torch_is_the_reference_and_writes_nothing(tmp_path: Path, sentence_enco
     assert not (tmp_path / "cache").exists()
 
 
+# --- The same as elsewhere ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arithmetic", ["fp32", "bf16"])
+def test_an_encoder_can_be_had_that_computes_as_another_did(
+    tmp_path: Path, sentence_encoder: SentenceEncoder, arithmetic: str
+) -> None:
+    asked = sentence_encoder.arithmetic.replace("fp32", arithmetic)
+
+    encoder = load_same(None, sentence_encoder.fingerprint, asked, tmp_path)
+
+    assert (encoder.fingerprint, encoder.arithmetic) == (sentence_encoder.fingerprint, asked)
+    assert list(tmp_path.iterdir()) == [], "nothing was measured: what is quicker is not asked"
+
+
+def test_the_same_on_openvino_needs_openvino(converted_cache: Path, openvino_encoder: Encoder) -> None:
+    encoder = load_same(None, openvino_encoder.fingerprint, openvino_encoder.arithmetic, converted_cache)
+
+    assert encoder.arithmetic == openvino_encoder.arithmetic
+
+
+def test_what_cannot_be_computed_here_is_refused_with_both_sides(
+    tmp_path: Path, sentence_encoder: SentenceEncoder
+) -> None:
+    asked = sentence_encoder.arithmetic.replace("cpu", "cuda", 1)
+
+    with pytest.raises(EncoderError, match=f"would encode as .* where .*{asked[:12]}.* is asked: give every machine"):
+        load_same(None, sentence_encoder.fingerprint, asked + " tf32", tmp_path)
+
+
+def test_a_process_uses_as_many_cores_as_it_is_told_and_gives_the_same_bits(
+    converted_cache: Path, openvino_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = load_encoder(None, "openvino", converted_cache)
+
+    assert alone.encode(TEXTS).tobytes() == openvino_encoder.encode(TEXTS).tobytes()
+    assert alone._chosen._options["NUM_STREAMS"] == 1  # type: ignore[attr-defined]
+
+
 # --- OpenVINO -----------------------------------------------------------------------------------------------------
 
 
@@ -89,7 +129,7 @@ def test_a_start_with_a_converted_model_loads_neither_torch_nor_transformers(con
     code = f"""
 import sys
 from pathlib import Path
-from embeddings.loading import load_encoder
+from embeddings.loading import load_encoder, load_same
 encoder = load_encoder(None, "auto", Path({str(converted_cache)!r}))
 assert encoder.arithmetic.startswith("openvino "), encoder.arithmetic
 assert encoder.encode(["bread"]).shape == (1, 384)

@@ -156,7 +156,7 @@ def test_approvals_and_exclusions_of_a_page_are_labels_in_the_ids_of_now(home: P
     heard: list[EditorLabels] = []
 
     def listen(catalogue: Catalogue, last: Edition | None) -> EditorLabels:
-        heard.append(hear_editors(home, catalogue, last, now=NOW))
+        heard.append(hear_editors(DecisionLog(home), catalogue, last, now=NOW))
         return heard[-1]
 
     source = home.parent / "site.jsonl"

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def invoke(*arguments: object) -> Any:
         (["site", "--remove", "page-001"], "it takes an essay out of an edition"),
         (["site", "--watch", "--dry-run"], "it goes neither with --since nor with --dry-run"),
         (["site", "--watch", "--since", "current"], "it goes neither with --since nor with --dry-run"),
+        (["site", "--address", "127.0.0.1:6379"], "only a Ray cluster has one: say also --engine ray"),
     ],
 )
 def test_options_that_make_no_sense_together_are_a_wrong_call(arguments: Sequence[str], sentence: str) -> None:
@@ -251,6 +253,29 @@ def test_an_interrupted_build_says_what_is_kept_and_the_next_one_goes_on_from_th
     assert [path.name for path in (home / "editions").iterdir()] == [live]
     report = build([site], home, CountingEncoder(), BuildOptions())
     assert report.reused >= int(said.rpartition(" ")[2]) > 0
+
+
+def test_an_interrupted_build_keeps_the_parts_that_its_workers_had_finished(tmp_path: Path, home: Path) -> None:
+    """Ctrl-C reaches all processes of a terminal, workers too."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for number in range(200):
+        (site / f"page{number:03}.md").write_text(f"# Day {number}\n\nBread of day {number}.\n")
+    arguments = ["build", str(site), "--home", str(home), "--processes", "2", "--model", "static", "--backend", "auto"]
+    program = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+    process = subprocess.Popen(program, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr
+    with process.stderr:
+        assert any(line.startswith("encoding, in parts") for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()  # to its end, which comes with that of the last process that holds it
+
+    assert process.wait() == 130
+    expected = r"related: interrupted: nothing was published; the next run goes on from (\d+) finished parts\n"
+    found = re.fullmatch(expected, said)
+    assert found, said
+    assert 25 <= int(found[1]) < 50, "pages were parsed in 25 parts, their texts are encoded in as many"
+    assert len(list((home / "parts").glob("parse-*"))) == 25
 
 
 def test_an_interrupted_build_is_an_event_too(tmp_path: Path, home: Path) -> None:

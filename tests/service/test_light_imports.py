@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "faiss", "sentence_transformers", "transformers", "numpy", "scipy", "sklearn", "trafilatura", "lxml")
+HEAVY = (
+    *("torch", "faiss", "sentence_transformers", "transformers", "numpy", "scipy", "sklearn", "trafilatura", "lxml"),
+    *("psycopg", "ray"),
+)
 
 
 @pytest.mark.parametrize("module", ["service.app", "service.settings"])

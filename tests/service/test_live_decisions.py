@@ -426,7 +426,7 @@ def test_a_copy_that_is_put_back_is_what_holds(site: Site) -> None:
 
 
 def test_the_same_standing_is_given_while_nothing_changes(site: Site) -> None:
-    live, edition = LiveDecisions(site.home, site.clock), open_current(site.home)
+    live, edition = LiveDecisions(DecisionLog(site.home), site.clock), open_current(site.home)
     first = live.standing(edition)
     assert live.standing(edition) is first
     site.decide(decide("exclude", "bread", "rye"))

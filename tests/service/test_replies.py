@@ -13,11 +13,11 @@ from jsonschema_rs import Draft202012Validator
 from corpus.errors import UnknownEssay
 from recommender.edition import Edition, open_current
 from recommender.ranking import Rules
-from service import replies as module
 from service.answers import Answers
 from service.asking import PLAIN, Asked
+from service.kept import Kept
 from service.ready import ReadyAnswers, answers_of, prepare
-from service.replies import CACHE_CONTROL, EMPTY_CACHE_CONTROL, KEPT, Replies, Reply, held_tags, reads_gzip
+from service.replies import CACHE_CONTROL, EMPTY_CACHE_CONTROL, Replies, Reply, held_tags, reads_gzip
 from service.schemas import CardField, RelatedQuery, RelatedResponse
 from service.settings import Settings
 from tests.service.editions import LISTS_OF_THE_SITE, NOON, ODD_IDS, publish_edition
@@ -287,19 +287,16 @@ def test_kept_answers_are_never_mixed_up(replies: Replies) -> None:
                         assert mine.body == other(ident, asked(**query), gzipped=gzipped).body, (ident, query)
 
 
-def test_only_so_many_answers_are_kept_and_the_ones_asked_for_last(
-    edition: Edition, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "KEPT", 5)
-    replies = Replies(Answers(edition, Rules()))
-    for number in range(20):
+def test_only_so_many_answers_are_kept_and_the_ones_asked_for_last(edition: Edition) -> None:
+    kept = Kept(room=10_000)
+    replies = Replies(Answers(edition, Rules()), kept=kept)
+    for number in range(30):
         replies.json("bread", asked(exclude=[f"x{number}"]))
         assert replies.json("bread", asked(exclude=["x0"])).cache == "kept", "it was asked for again and again"
-        assert len(replies._kept) <= 5
+        assert len(kept) <= 10
 
-    assert [replies.json("bread", asked(exclude=[f"x{number}"])).cache for number in (19, 18, 17)] == ["kept"] * 3
+    assert [replies.json("bread", asked(exclude=[f"x{number}"])).cache for number in (29, 28, 27)] == ["kept"] * 3
     assert replies.json("bread", asked(exclude=["x1"])).cache == "computed"
-    assert KEPT == 1024
 
 
 # --- What the schema says -----------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ from httpx2 import Response
 
 from recommender.edition import current_id, open_current
 from recommender.ranking import Ranking, Recommendation, Rules
+from service.answers import Answers
 from service.drafts import DraftDesk
+from service.replies import Replies
 from tests.service.editions import ODD_IDS, publish_edition, publish_other_edition
 from tests.service.posting import app_of, client_of, is_problem, mistakes
 from tests.service.test_light_imports import HEAVY
@@ -392,10 +394,9 @@ def test_a_batch_is_from_one_edition_though_others_are_published_meanwhile(tmp_p
         turns = iter(range(10_000))
 
         def swap() -> Any:
-            return type(answers)(editions[next(turns) % 2], Rules())
+            return Replies(Answers(editions[next(turns) % 2], Rules()))
 
-        answers = app.state.live.answers()
-        app.state.live.answers = swap
+        app.state.live.replies = swap
         for _ in range(4):
             body = post(client, BATCH, ids=["bread", "rye"]).json()
             assert [card["id"] for card in body["results"][0]["items"]] == expected[body["edition"]["id"]]

@@ -1,0 +1,242 @@
+"""Connections to a PostgreSQL database: its primary for writing, its standbys, where there are any, for reading.
+
+A URL with several hosts (postgresql://USER@HOST:PORT,HOST:PORT/DATABASE) is that of a primary and its standbys, in any
+order. Whatever the URL says of a connection (`?connect_timeout=5`) goes before what is said here.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any
+from weakref import WeakValueDictionary, finalize
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from corpus.errors import EditionError, StoreAway
+
+_CONNECTING: dict[str, Any] = {
+    "application_name": "related-articles",
+    "connect_timeout": 2,  # seconds, for each host
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 3_000,
+}
+"""So a host that has vanished without a word is given up after some three seconds."""
+_READING = {"target_session_attrs": "prefer-standby", "load_balance_hosts": "random"}
+_READ_SECONDS = 5
+"""A look-up that takes longer is given up."""
+_ATTEMPTS = 3
+"""Standby, another one, primary."""
+_IDLE = 8
+"""So many connections are kept for the next look-ups."""
+_LIFE = 300.0
+"""Seconds that a connection is used: then a host that was away gets its share again."""
+_REST = 1.0
+"""Seconds after a failed connection in which none is tried: requests must not queue for hosts that are away."""
+
+_SET = b"SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS given (name, value)"
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """A database, for many threads. name: its URL without user and password. All of it raises StoreAway where no host
+    answers; open one with open_database()."""
+
+    def __init__(self, url: str) -> None:
+        given = _parts(url)
+        self.name = _name(given)
+        known = _CONNECTING | given
+        self._writing = {**known, "target_session_attrs": "read-write"}
+        self._primary = _Connections(self.name, self._writing)
+        self._readers = (
+            _Connections(self.name, _READING | known) if "," in str(given.get("host", "")) else self._primary
+        )
+
+    def rows(
+        self, query: bytes, values: Sequence[object] = (), settings: Mapping[str, object] | None = None
+    ) -> list[Row]:
+        """What a query finds on a standby; on the primary where the standby has not heard of the table yet, or there is
+        no standby. settings: of the server, for this query alone. Raises UndefinedTable where nobody has."""
+        with telling(self.name):
+            try:
+                return self._readers.rows(query, values, settings)
+            except errors.UndefinedTable:
+                if self._readers is self._primary:
+                    raise
+                return self._primary.rows(query, values, settings)
+
+    def rows_of_primary(self, query: bytes, values: Sequence[object] = ()) -> list[Row]:
+        """What a query finds on the primary. Raises UndefinedTable."""
+        with telling(self.name):
+            return self._primary.rows(query, values)
+
+    def newest_rows(self, query: bytes, values: Sequence[object] = ()) -> list[Row]:
+        """What a query finds on the primary; on a standby, which may be behind, while no primary answers. Raises
+        UndefinedTable."""
+        try:
+            return self.rows_of_primary(query, values)
+        except StoreAway:
+            return self.rows(query, values)
+
+    def connect(self, hosts: str) -> psycopg.Connection:
+        """A new connection, without the sentences of telling(). hosts: a libpq target_session_attrs."""
+        return psycopg.connect(**self._writing | {"target_session_attrs": hosts})
+
+    @contextmanager
+    def primary(self) -> Iterator[psycopg.Connection]:
+        """A connection of its own to the primary; each statement is a transaction, and may take as long as it wants."""
+        with telling(self.name), psycopg.connect(**self._writing, autocommit=True) as db:
+            yield db
+
+
+class _Connections:
+    """Connections to one kind of host, kept for reading.
+
+    They are opened by whoever needs one: the next look-up leaves a host that went away, and none waits for others.
+    """
+
+    def __init__(self, name: str, conninfo: dict[str, Any]) -> None:
+        self._name, self._conninfo = name, conninfo
+        self._lock = Lock()
+        self._idle: list[tuple[float, psycopg.Connection]] = []
+        self._away: tuple[float, str] | None = None
+        finalize(self, _close_all, self._idle)
+
+    def rows(self, query: bytes, values: Sequence[object], settings: Mapping[str, object] | None = None) -> list[Row]:
+        """What a query finds; it is asked again on another connection where one breaks."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            opened, db = self._take()
+            try:
+                found = _run(db, query, values, settings)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if attempt == _ATTEMPTS or not (
+                    db.broken or db.closed or isinstance(error, errors.SerializationFailure)
+                ):
+                    raise
+                self._drop_idle()  # they have most likely lost the same host
+            else:
+                return found
+            finally:
+                self._give(opened, db)
+        raise AssertionError  # for mypy
+
+    def _take(self) -> tuple[float, psycopg.Connection]:
+        with self._lock:
+            while self._idle:
+                opened, db = self._idle.pop()
+                if time.monotonic() - opened < _LIFE:
+                    return opened, db
+                db.close()
+            if self._away and time.monotonic() < self._away[0]:
+                raise StoreAway(self._away[1])
+        return time.monotonic(), self._connect()
+
+    def _give(self, opened: float, db: psycopg.Connection) -> None:
+        with self._lock:
+            if not db.closed and len(self._idle) < _IDLE:
+                self._idle.append((opened, db))
+                return
+        db.close()
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            _close_all(self._idle)
+
+    def _connect(self) -> psycopg.Connection:
+        try:
+            with telling(self._name):
+                db = psycopg.connect(**self._conninfo, autocommit=True)
+                db.execute(f"SET statement_timeout = {_READ_SECONDS * 1000}".encode())
+        except StoreAway as error:
+            self._away = time.monotonic() + _REST, str(error)
+            raise
+        self._away = None
+        return db
+
+
+def _run(
+    db: psycopg.Connection, query: bytes, values: Sequence[object], settings: Mapping[str, object] | None
+) -> list[Row]:
+    if not settings:
+        return db.execute(query, values, prepare=True, binary=True).fetchall()
+    with db.pipeline(), db.transaction():  # one round trip
+        db.execute(_SET, (list(settings), [str(value) for value in settings.values()]), prepare=True)
+        return db.execute(query, values, prepare=True, binary=True).fetchall()
+
+
+def _close_all(idle: list[tuple[float, psycopg.Connection]]) -> None:
+    while idle:
+        idle.pop()[1].close()
+
+
+_open: WeakValueDictionary[str, Database] = WeakValueDictionary()
+_opening = Lock()
+
+
+def open_database(url: str) -> Database:
+    """The database at this URL, one for all of the process. Raises StoreAway when the URL makes no sense."""
+    with _opening:
+        database = _open.get(url)
+        if database is None:
+            database = _open[url] = Database(url)
+        return database
+
+
+@contextmanager
+def telling(name: str) -> Iterator[None]:
+    """What goes wrong in the database of this name, as a sentence. A table that is missing, and a value that PostgreSQL
+    does not take, are left to those who know what that means."""
+    try:
+        yield
+    except (errors.UndefinedTable, psycopg.DataError):
+        raise
+    except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
+        raise StoreAway(
+            f"{name} does not answer ({in_one_line(error)}): see to the database and try again; what was published "
+            "before stays as it was"
+        ) from error
+    except psycopg.Error as error:
+        raise EditionError(
+            f"{name} cannot be used ({in_one_line(error)}): see to the database and its permissions and try again"
+        ) from error
+
+
+def _hosts(given: dict[str, Any]) -> str:
+    """The hosts of a connection's parts with their ports, as in a URL."""
+    hosts, ports = (str(given.get(part) or "").split(",") for part in ("host", "port"))
+    if len(ports) < len(hosts):
+        ports = ports[:1] * len(hosts)
+    return ",".join(f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=False))
+
+
+def _name(given: dict[str, Any]) -> str:
+    return f"postgresql://{_hosts(given)}/{given.get('dbname') or given.get('user') or ''}"
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """The URL's parts, as libpq calls them. Nothing is said of a wrong one, or one whose password has an @, / or : that
+    is not written as %40, %2F or %3A: it might show the password."""
+    with suppress(psycopg.ProgrammingError):
+        given = {part: value for part, value in conninfo_to_dict(url).items() if value is not None}
+        if "@" not in str(given.get("host", "")) and str(given.get("port", "0")).replace(",", "0").isdigit():
+            return given
+    raise StoreAway(
+        "the database's URL makes no sense: it should be postgresql://USER@HOST:PORT/DATABASE, in a password %40 for "
+        "@, %3A for : and %2F for / (setting `store`)"
+    )
+
+
+def in_one_line(error: Exception) -> str:
+    """What PostgreSQL says, as a part of a sentence."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= 300 else f"{said[:300]}..."
+
+
+def in_schema(query: str, *schemas: str) -> bytes:
+    """A query in which {} stands for a schema, or {0}, {1} for several."""
+    return sql.SQL(query).format(*map(sql.Identifier, schemas)).as_bytes(None)

@@ -60,9 +60,9 @@ class Cluster:
         for other in self._named:
             self._follow(other)
 
-    def kill(self) -> None:
-        """kill -9 of all that are left."""
-        for server in (self.primary, *self._named.values()):
+    def kill_standbys(self) -> None:
+        """kill -9 of all that were not promoted; from then on no commit is acknowledged."""
+        for server in self._named.values():
             server.kill()
 
     def remove(self) -> None:

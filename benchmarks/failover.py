@@ -4,11 +4,11 @@ usage: python -m benchmarks.failover [--runs N] [--essays N] [--seconds N] [--ou
 
 A PostgreSQL primary and two hot standbys on loopback (commits wait for one of the two, disks are flushed), two `related
 serve --store` over a synthetic edition, wrk on both with as many plain pages as filters that hardly come twice, and an
-editor who makes up to twenty decisions a second through their desks, sending again what is refused. Three spells of load, one
-after the other: before; during, in whose second second the primary is killed, and a second later the standby that is
-furthest ahead promoted; after. A latency is that of a whole spell, the larger of both replicas', and shown as its ratio
-to the spell before. Ends with 1 when a read failed, an acknowledged decision is lost, or the editor waited longer
-than five seconds from the promotion on.
+editor who makes up to twenty decisions a second through their desks, sending again what is refused. Three spells of
+load, one after the other: before; during, in whose second second the primary is killed, and a second later the standby
+that is furthest ahead promoted; after. A latency is that of a whole spell, the larger of both replicas', and shown as
+its ratio to the spell before. Ends with 1 when a read failed, an acknowledged decision is lost, or the editor waited
+longer than five seconds from the promotion on.
 """
 
 import argparse
@@ -144,8 +144,8 @@ def report(runs: Sequence[Run], essays: int, seconds: int) -> str:
     return f"""# Failing over
 
 The primary of three PostgreSQL servers is killed (kill -9) under two replicas of the service with wrk on both, and an
-editor who makes up to twenty decisions a second; a second later the standby that is furthest ahead is promoted. A commit
-waits for one of the two standbys. See the head of benchmarks/failover.py.
+editor who makes up to twenty decisions a second; a second later the standby that is furthest ahead is promoted. A
+commit waits for one of the two standbys. See the head of benchmarks/failover.py.
 
     python -m benchmarks.failover --runs {len(runs)} --essays {essays} --seconds {seconds}
 

@@ -28,10 +28,10 @@ from embeddings.encoder import Encoder, cache_key
 from embeddings.sentence import SentenceEncoder
 from recommender.encoded import encode_catalogue
 from recommender.evaluation import OURS, PROTOCOLS, add_thorough, evaluate
-from recommender.versions import package_versions
 from recommender.material import Material
 from recommender.neighbourhood import find_items
 from recommender.study import study_lists
+from recommender.versions import package_versions
 from service.console import Bars, print_evaluation
 from service.report import write_report
 

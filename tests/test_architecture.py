@@ -37,6 +37,7 @@ def test_a_build_without_a_change_can_start_without_the_heavy_libraries() -> Non
         ("torch", ("embeddings/sentence.py", "embeddings/conversion.py")),
         ("openvino", ("embeddings/openvino_encoder.py", "embeddings/conversion.py")),
         ("faiss", "recommender/index.py"),
+        ("ray", "recommender/engines/ray.py"),
         ("trafilatura", "corpus"),
         ("fastapi", "service"),
         ("uvicorn", "service"),

@@ -38,7 +38,7 @@ class RayEngine:
         self._ray = _import_ray(starts=address is None)
         self._connect(address, processes)
         try:
-            self._cores = self._wait_for_cores()
+            self._wait_for_cores()
         except BaseException:
             self.close()
             raise
@@ -51,7 +51,8 @@ class RayEngine:
         running: dict[Any, Part] = {}
         try:
             while ahead.unfinished:
-                while len(running) < _AHEAD * self._cores and (part := ahead.take()):
+                most = _AHEAD * max(1, self._cores())
+                while len(running) < most and (part := ahead.take()):
                     running[self._attempt.remote(task, part, code_digest())] = part
                 for done in self._ray.wait(list(running), timeout=ahead.seconds_left())[0]:
                     ahead.settle(running.pop(done), self._outcome(done))
@@ -78,17 +79,20 @@ class RayEngine:
             first_line = str(error).strip().split("\n")[0]
             raise EngineError(f"{where} ({first_line}): see `ray status`, or leave out --engine ray") from error
 
-    def _wait_for_cores(self) -> int:
-        """How many cores the cluster has; those that join it later are used too."""
+    def _cores(self) -> int:
+        """How many cores the cluster has now: its machines come and go."""
+        return int(self._ray.cluster_resources().get("CPU", 0))
+
+    def _wait_for_cores(self) -> None:
+        """Raises EngineError when none comes."""
         until = time.monotonic() + _NODES_WITHIN
-        while not (cores := int(self._ray.cluster_resources().get("CPU", 0))):
+        while not self._cores():
             if time.monotonic() > until:
                 raise EngineError(
                     f"the Ray cluster has had no machine with a core for {_NODES_WITHIN:g} seconds: "
                     "see `ray status`, start its machines one after another, then run this again"
                 )
             time.sleep(0.5)
-        return cores
 
     def _outcome(self, done: Any) -> Outcome:
         try:

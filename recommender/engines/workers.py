@@ -46,8 +46,12 @@ def open_workers(home: Path, options: WorkerOptions) -> Iterator[Workers]:
     """Workers that are released at the end of the block. Raises EngineError when there are none to be had."""
     engine = _open_engine(options)
     try:
-        parts = PartsFolder(options.parts or str((home / PLACE).absolute()))
-        yield Workers(engine, parts, _on_any_machine(options.model), options.cache.absolute())
+        yield Workers(
+            engine,
+            PartsFolder(_parts_url(home, options.parts)),
+            _on_any_machine(options.model),
+            options.cache.absolute(),
+        )
     finally:
         engine.close()
 
@@ -58,6 +62,11 @@ def _open_engine(options: WorkerOptions) -> Engine:
 
         return RayEngine(options.address, options.processes)
     return InProcess() if options.processes == 1 else ProcessPool(options.processes)
+
+
+def _parts_url(home: Path, parts: str | None) -> str:
+    """As every worker finds it, wherever it was started."""
+    return parts if parts and "://" in parts else str((Path(parts) if parts else home / PLACE).absolute())
 
 
 def _on_any_machine(model: str | None) -> str | None:

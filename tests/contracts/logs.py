@@ -1,12 +1,8 @@
 """Logs of decisions for the contract's tests, of each kind, under an address that another process opens them by."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recommender.decision_log import DecisionLog
-
-if TYPE_CHECKING:
-    from tests.postgres import Server
 
 
 class SqliteLogs:
@@ -18,20 +14,14 @@ class SqliteLogs:
 
 
 class PostgresLogs:
-    """Logs in databases, one for each home."""
+    """The log in a database, whichever home asks for it."""
 
-    def __init__(self, server: "Server") -> None:
-        self.server, self._urls = server, dict[Path, str]()
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def address(self, home: Path) -> str:
-        """The home, whose processes tell each other that they have written, and the URL of its database."""
-        return f"{home} {self.url(home)}"
-
-    def url(self, home: Path) -> str:
-        """The URL of a home's database."""
-        if home not in self._urls:
-            self._urls[home] = self.server.fresh_database()
-        return self._urls[home]
+        """The home, whose processes tell each other that they have written, and the database's URL."""
+        return f"{home} {self.url}"
 
 
 def open_log(address: str) -> DecisionLog:

@@ -30,6 +30,7 @@ from recommender.decisions import LOG_FILE, Decision
 from recommender.sqlite_engine import open_engine
 from tests.contracts import logs
 from tests.contracts.logs import PostgresLogs, SqliteLogs
+from tests.postgres import Server
 from tests.recommender.decided import MORNING, decide, undo
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +38,19 @@ OpenLog = Callable[[Path], DecisionLog]
 Logs = SqliteLogs | PostgresLogs
 
 
+@pytest.fixture(scope="module")
+def shared_database(postgres: Server) -> str:
+    """A database for all tests of the contract: to make one takes longer than most of them."""
+    return postgres.fresh_database()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def kind(request: pytest.FixtureRequest) -> Logs:
-    return SqliteLogs() if request.param == "sqlite" else PostgresLogs(request.getfixturevalue("postgres"))
+    if request.param == "sqlite":
+        return SqliteLogs()
+    url, server = request.getfixturevalue("shared_database"), request.getfixturevalue("postgres")
+    server.execute("DROP SCHEMA IF EXISTS related_decisions CASCADE", url.rpartition("/")[2])
+    return PostgresLogs(url)
 
 
 @pytest.fixture
@@ -68,7 +79,7 @@ def engine(kind: Logs, log: DecisionLog, tmp_path: Path) -> Iterator[sa.Engine]:
     if isinstance(kind, SqliteLogs):
         engine = sa.create_engine(f"sqlite:///{tmp_path / LOG_FILE}")
     else:
-        url = kind.url(tmp_path).replace("postgresql://", "postgresql+psycopg://")
+        url = kind.url.replace("postgresql://", "postgresql+psycopg://")
         engine = sa.create_engine(url, connect_args={"options": "-c search_path=related_decisions"})
     yield engine
     engine.dispose()

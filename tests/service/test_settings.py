@@ -185,11 +185,11 @@ def test_all_mistakes_are_told_at_once_with_their_place(tmp_path: Path, monkeypa
         ('home = "/srv"', "the home is named by --home or RELATED_HOME"),
         (
             "zzz = 1",
-            "there is no setting 'zzz'; did you mean store, model, backend, processes, parts, related_selector, max_page_bytes, "
-            "keep_editions, publish_overlap, index, degraded_after_hours, min_score, diversity, per_category, "
-            "at_least, host, port, cors_origins, api_keys, max_body_bytes, drafts, drafts_waiting, "
-            "drafts_timeout_seconds, access_log, page_state, variants, editors, desk_user_header, desk_users, "
-            "desk_default_role, trusted_proxies?",
+            "there is no setting 'zzz'; did you mean store, model, backend, processes, parts, related_selector,"
+            " max_page_bytes, keep_editions, publish_overlap, index, degraded_after_hours, min_score, "
+            "diversity, per_category, at_least, host, port, cors_origins, api_keys, max_body_bytes, drafts, "
+            "drafts_waiting, drafts_timeout_seconds, access_log, page_state, variants, editors, "
+            "desk_user_header, desk_users, desk_default_role, trusted_proxies?",
         ),
     ],
 )

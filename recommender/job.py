@@ -149,9 +149,7 @@ class _Build:
             encoded = encode_catalogue(catalogue, self.encoder, cache, self.watch, just_encoded)
         with self.clock.stage("survey"):
             progress = self.watch.stage("surveying the site", len(catalogue.essays))
-            material = Material.gather(
-                catalogue, encoded, fingerprint, progress, self.options.index, self.workers
-            )
+            material = Material.gather(catalogue, encoded, fingerprint, progress, self.options.index, self.workers)
         with self.clock.stage("learn"):
             study = study_lists(material, self.watch, labels, self.workers)
         with self.clock.stage("candidates"):

@@ -38,8 +38,8 @@ _COUNTS = 1_024  # filters whose counts are remembered
 _AT_ONCE = 250
 _HEADER = 4  # bytes of a halfvec before its numbers
 
-_EXACT: dict[str, object] = {"jit": "off"}
-_BY_INDEX: dict[str, object] = _EXACT | {
+_BY_INDEX: dict[str, object] = {
+    "jit": "off",
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.scan_mem_multiplier": 2,
     "enable_seqscan": "off",
@@ -115,7 +115,6 @@ class PostgresSearch:
             "SELECT id, embedding FROM (SELECT id, embedding, embedding <#> %s::halfvec AS distance "  # noqa: S608
             f"FROM {{0}}.vectors {where} OFFSET 0) AS passing ORDER BY distance, id LIMIT %s",
             *(as_halfvec(query), *values, k + _SPARE),
-            settings=_EXACT,
         )
 
     def _by_index(self, query: Matrix, k: int, only: Filter, exclude: Collection[str]) -> list[Row]:

@@ -8,14 +8,16 @@ times faster.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import date
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import psycopg
 from psycopg import sql
 
+from embeddings.encoder import Matrix
 from recommender.arrays import from_dense
 from recommender.edition import ESSAYS, LISTS, VECTORS, Edition, read_lines
 from recommender.postgres import in_schema
@@ -44,24 +46,45 @@ FROM items LEFT JOIN categories ON name = category ORDER BY kind, categories.num
 _BLURBS = "SELECT id FROM items WHERE kind = 'blurb' ORDER BY number"
 
 
+class VectorRow(NamedTuple):
+    """A row of the table; vector: float32, shape (dim,), of unit length."""
+
+    number: int
+    id: str
+    kind: str
+    category: int | None
+    published: date | None
+    titled: int
+    vector: Matrix
+
+
 def copy_vectors(db: psycopg.Connection, edition: Edition, schema: str) -> None:
-    """Make the table in this schema, fill it and build its indices. The edition's files must be in its folder."""
+    """Make the table of an edition in this schema. The edition's files must be in its folder."""
     with np.load(edition.folder / VECTORS, allow_pickle=False) as stored:
         essays, blurbs = stored["vectors"], stored["blurb_vectors"]
         named = np.asarray(from_dense("titles_named", stored).sum(axis=0)).ravel()
-    db.execute(sql.SQL(_TABLE).format(sql.Identifier(schema), sql.Literal(essays.shape[1])))
     ids, titles = zip(*((record["id"], record["title"]) for record in read_lines(edition.folder / ESSAYS)), strict=True)
     titled = dict(zip(ids, (TitleFinder(titles).own(titles) @ named).astype(int).tolist(), strict=True))
     row_of = {ident: row for row, ident in enumerate(ids)}
     with closing(sqlite3.connect(f"{(edition.folder / LISTS).absolute().as_uri()}?immutable=1", uri=True)) as lists:
         row_of |= {ident: len(essays) + row for row, (ident,) in enumerate(lists.execute(_BLURBS))}
-        with db.cursor().copy(in_schema("COPY {}.vectors FROM STDIN (FORMAT binary)", schema)) as copy:
-            copy.set_types(_TYPES)
-            for number, ident, kind, category, published in lists.execute(_ITEMS):
-                row = row_of[ident]
-                vector = essays[row] if row < len(essays) else blurbs[row - len(essays)]
-                day = date.fromisoformat(published) if published else None
-                copy.write_row((number, ident, kind, category, day, titled.get(ident, 0), _to_halfvec(vector)))
+        rows = (
+            VectorRow(
+                *(number, ident, kind, category, date.fromisoformat(day) if day else None, titled.get(ident, 0)),
+                essays[row] if (row := row_of[ident]) < len(essays) else blurbs[row - len(essays)],
+            )
+            for number, ident, kind, category, day in lists.execute(_ITEMS)
+        )
+        fill(db, schema, essays.shape[1], rows)
+
+
+def fill(db: psycopg.Connection, schema: str, dim: int, rows: Iterable[VectorRow]) -> None:
+    """Make the table of these rows, in this order, and build its indices."""
+    db.execute(sql.SQL(_TABLE).format(sql.Identifier(schema), sql.Literal(dim)))
+    with db.cursor().copy(in_schema("COPY {}.vectors FROM STDIN (FORMAT binary)", schema)) as copy:
+        copy.set_types(_TYPES)
+        for row in rows:
+            copy.write_row((*row[:-1], _to_halfvec(row.vector)))
     _build_indices(db, schema)
 
 
@@ -77,6 +100,6 @@ def _build_indices(db: psycopg.Connection, schema: str) -> None:
     db.execute(in_schema("VACUUM (ANALYZE) {}.vectors", schema))  # for counting by an index alone
 
 
-def _to_halfvec(vector: Any) -> bytes:
+def _to_halfvec(vector: Matrix) -> bytes:
     """As PostgreSQL sends and takes it: the width, two bytes without meaning, big-endian halves."""
     return len(vector).to_bytes(2, "big") + b"\0\0" + bytes(vector.astype(">f2"))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from recommender.build_report import BuildReport
     from recommender.reading import Increment
+    from recommender.store import Store
     from recommender.watch import Counting
     from service.build_events import Events
     from service.console import Bars
@@ -258,8 +259,9 @@ class _Command:
                 counting = Counting(progress)
                 prepare = partial(make_ready, settings, watch=counting)
                 options, increment = settings.build_options(), self._increment
+                store = settings.open_store()
                 if settings.store is not None:
-                    follow(settings.open_store(), settings.home, settings.keep_editions)
+                    follow(store, settings.home, settings.keep_editions)
                 with open_workers(settings.home, settings.worker_options(self.engine, self.address)) as workers:
                     report = run_job(
                         self.sources,
@@ -268,25 +270,25 @@ class _Command:
                         options,
                         counting,
                         prepare,
-                        labels_of=partial(hear_editors, settings.open_store().log(), now=datetime.now(UTC)),
+                        labels_of=partial(hear_editors, store.log(), now=datetime.now(UTC)),
                         increment=increment,
                         workers=workers,
                     )
                 if settings.store is not None:
-                    self._publish(report.edition, counting)
+                    self._publish(report.edition, store, counting)
                 return report
         except KeyboardInterrupt:
             raise _Interrupted(_left_by_interruption(self.settings.home, before, counting)) from None
 
-    def _publish(self, ident: str, progress: "Counting") -> None:
+    def _publish(self, ident: str, store: "Store", progress: "Counting") -> None:
         """Show the home's new edition in the store."""
+        from recommender.edition import open_edition
         from recommender.publish_gate import find_held
-        from recommender.store import FolderStore
 
-        settings = self.settings
-        edition = FolderStore(settings.home).open(ident)
+        home = self.settings.home
+        edition = open_edition(home, ident)
         done = progress.stage("publishing to the database", edition.manifest["counts"]["essays"])
-        settings.open_store().publish(edition, find_held(settings.home, ident), settings.keep_editions, done)
+        store.publish(edition, find_held(home, ident), self.settings.keep_editions, done)
 
     @cached_property
     def _encoder(self) -> "Encoder":

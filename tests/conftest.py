@@ -6,6 +6,7 @@ CI              when set, Hypothesis tries the same examples each time
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from embeddings.cache import VectorCache, open_cache
 from embeddings.encoder import Encoder, cache_key
 from embeddings.loading import load_encoder
 from embeddings.sentence import SentenceEncoder
+from recommender.engines.engine import Engine
 from tests.fakes import CountingEncoder
 from tests.postgres import Server
 
@@ -95,3 +97,15 @@ def postgres() -> Iterator[Server]:
 def database(postgres: Server) -> str:
     """The URL of an empty PostgreSQL database."""
     return postgres.fresh_database()
+
+
+@pytest.fixture(scope="session")
+def ray_engine() -> Iterator[Engine]:
+    """Started once: it takes some seconds."""
+    if find_spec("ray") is None:
+        pytest.skip("the extra is absent: pip install 'related-articles[ray]'")
+    from recommender.engines.ray import RayEngine
+
+    engine = RayEngine(None, 2)
+    yield engine
+    engine.close()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,18 +24,6 @@ ENGINES = ("in process", "pool", "ray")
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Engine]:
     engine = ProcessPool(2)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture(scope="session")
-def ray_engine() -> Iterator[Engine]:
-    """Started once: it takes some seconds."""
-    if find_spec("ray") is None:
-        pytest.skip("the extra is absent: pip install 'related-articles[ray]'")
-    from recommender.engines.ray import RayEngine
-
-    engine = RayEngine(None, 2)
     yield engine
     engine.close()
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from recommender.edition import Edition, open_current
-from recommender.engines.engine import Part, Task
+from recommender.engines.engine import Engine, Part, Task
 from recommender.engines.local import InProcess, ProcessPool
 from recommender.engines.parts import PartsFolder
 from recommender.engines.shared_arrays import open_arrays, write_arrays
@@ -77,12 +77,16 @@ def test_the_edition_of_parts_is_that_of_one_process(tmp_path: Path, plain: Edit
     assert not (tmp_path / "parts").exists(), "what was made for the build goes with it"
 
 
-def test_the_edition_of_several_processes_is_that_of_one(tmp_path: Path, plain: Edition) -> None:
-    engine = ProcessPool(2)
+@pytest.mark.parametrize("kind", ["pool", "ray"])
+def test_the_edition_of_several_processes_is_that_of_one(
+    kind: str, tmp_path: Path, plain: Edition, request: pytest.FixtureRequest
+) -> None:
+    engine: Engine = request.getfixturevalue("ray_engine") if kind == "ray" else ProcessPool(2)
     try:
         edition = build_in_parts(tmp_path, Workers(engine, PartsFolder(str(tmp_path / "parts")), None, tmp_path))
     finally:
-        engine.close()
+        if kind == "pool":
+            engine.close()
     assert contents(edition) == contents(plain)
 
 

@@ -1,7 +1,7 @@
 """An edition's vectors as a table that postgres_search.py searches.
 
-    vectors    number, id, kind, published: of the item; category: its number; titled: see live_vectors.StoredEssay;
-               embedding: halfvec, of unit length, found by its inner product
+    vectors    number: an essay's in the table `essays`; id, kind, published: of the item; category: its number; titled:
+               see live_vectors.StoredEssay; embedding: halfvec, of unit length, found by its inner product
 
 The rows lie in the order of kind, category and date: what a filter leaves then lies side by side, and is read several
 times faster.
@@ -25,13 +25,12 @@ from recommender.texts import TitleFinder
 
 _TABLE = """
 CREATE TABLE {0}.vectors (
-    number int NOT NULL, id text NOT NULL, kind text NOT NULL, category int, published date, titled int NOT NULL,
+    number int PRIMARY KEY, id text NOT NULL, kind text NOT NULL, category int, published date, titled int NOT NULL,
     embedding halfvec({1}) NOT NULL
 )
 """
 _TYPES = ("int4", "text", "text", "int4", "date", "int4", "bytea")
 _INDICES = (
-    "CREATE INDEX ON {}.vectors USING hash (id)",
     "CREATE INDEX ON {}.vectors (category, published) INCLUDE (kind)",
     "CREATE INDEX ON {}.vectors (published) INCLUDE (kind)",
     "CREATE INDEX ON {}.vectors USING hnsw (embedding halfvec_ip_ops) WITH (m = 16, ef_construction = 128)",
@@ -40,7 +39,7 @@ _INDICES = (
 _MEMORY = "1GB"
 """For building an index, at least: HNSW that does not fit into it takes many times as long."""
 _ITEMS = """
-SELECT items.number, id, kind, categories.number, published
+SELECT id, kind, categories.number, published
 FROM items LEFT JOIN categories ON name = category ORDER BY kind, categories.number, published, items.number
 """
 _BLURBS = "SELECT id FROM items WHERE kind = 'blurb' ORDER BY number"
@@ -70,10 +69,11 @@ def copy_vectors(db: psycopg.Connection, edition: Edition, schema: str) -> None:
         row_of |= {ident: len(essays) + row for row, (ident,) in enumerate(lists.execute(_BLURBS))}
         rows = (
             VectorRow(
-                *(number, ident, kind, category, date.fromisoformat(day) if day else None, titled.get(ident, 0)),
-                essays[row] if (row := row_of[ident]) < len(essays) else blurbs[row - len(essays)],
+                *(row + 1, ident, kind, category, date.fromisoformat(day) if day else None, titled.get(ident, 0)),
+                essays[row] if row < len(essays) else blurbs[row - len(essays)],
             )
-            for number, ident, kind, category, day in lists.execute(_ITEMS)
+            for ident, kind, category, day in lists.execute(_ITEMS)
+            for row in (row_of[ident],)
         )
         fill(db, schema, essays.shape[1], rows)
 
@@ -84,7 +84,7 @@ def fill(db: psycopg.Connection, schema: str, dim: int, rows: Iterable[VectorRow
     with db.cursor().copy(in_schema("COPY {}.vectors FROM STDIN (FORMAT binary)", schema)) as copy:
         copy.set_types(_TYPES)
         for row in rows:
-            copy.write_row((*row[:-1], _to_halfvec(row.vector)))
+            copy.write_row((*row[:-1], to_halfvec(row.vector)))
     _build_indices(db, schema)
 
 
@@ -100,6 +100,6 @@ def _build_indices(db: psycopg.Connection, schema: str) -> None:
     db.execute(in_schema("VACUUM (ANALYZE) {}.vectors", schema))  # for counting by an index alone
 
 
-def _to_halfvec(vector: Matrix) -> bytes:
+def to_halfvec(vector: Matrix) -> bytes:
     """As PostgreSQL sends and takes it: the width, two bytes without meaning, big-endian halves."""
     return len(vector).to_bytes(2, "big") + b"\0\0" + bytes(vector.astype(">f2"))

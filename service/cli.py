@@ -171,13 +171,14 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:
     """Find related articles for a draft that is not published yet."""
-    from recommender.drafts import DraftReader, read_draft
+    from recommender.drafts import read_draft
+    from recommender.live_drafts import draft_reader
     from service.console import print_suggestions, suggestion_record
 
     settings = settings_of(home)
     essay = read_draft(draft, sys.stdin.buffer, settings.page_options())
     edition = _edition(home)
-    ranking = DraftReader(edition, settings.encoder()).suggest(essay, replace(settings.rules(), limit=k))
+    ranking = draft_reader(edition, settings.encoder()).suggest(essay, replace(settings.rules(), limit=k))
     record = suggestion_record(edition, ranking)
     if as_json:
         print(json.dumps(record, ensure_ascii=False))

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
-    """What suggests for drafts over one edition: recommender.drafts.DraftReader, and a stand-in in tests."""
+    """What suggests for drafts over one edition: what live_drafts.draft_reader() gives, and a stand-in in tests."""
 
     def suggest(self, draft: "Essay", rules: Rules) -> Ranking: ...
 

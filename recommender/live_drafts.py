@@ -20,7 +20,6 @@ from embeddings.vectors import Vectors
 from recommender.candidates import Pairs
 from recommender.drafts import DraftReader, encode_draft, rank_for
 from recommender.edition import LEXICON, Edition
-from recommender.landscape import WIDE_SITE
 from recommender.learning import Lesson
 from recommender.lexical import Lexicon
 from recommender.live_vectors import Filter, LiveVectors, StoredEssay
@@ -30,13 +29,16 @@ from recommender.ranking import Ranking, Rules
 from recommender.signals import SIGNALS, Spread, spread_of, text_block
 from recommender.texts import SiteReader, Texts
 
+HELD = 50_000
+"""Of so many essays a process holds all that its answers come from, some hundreds of megabytes: lists then speak too,
+which found 15 points more of what editors list (benchmarks/results/pgvector-tried.md)."""
 POOL = 200
 """Essays that the database draws for a draft."""
 
 
 def draft_reader(edition: Edition, encoder: Encoder) -> "DraftReader | LiveDraftReader":
     """The reader of an edition: one that holds it all, but for a large one in a database."""
-    live = edition.live_vectors() if edition.manifest["counts"]["essays"] > WIDE_SITE else None
+    live = edition.live_vectors() if edition.manifest["counts"]["essays"] > HELD else None
     return LiveDraftReader(edition, encoder, live) if live else DraftReader(edition, encoder)
 
 

@@ -42,7 +42,7 @@ def stored(edition: Edition, postgres: Server, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The site counts as a large one."""
-    monkeypatch.setattr(live_drafts, "WIDE_SITE", ESSAYS - 1)
+    monkeypatch.setattr(live_drafts, "HELD", ESSAYS - 1)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from recommender.signals import SIGNALS, Spread, spread_of, text_block
 from recommender.texts import SiteReader, Texts
 
 HELD = 50_000
-"""Of so many essays a process holds all that its answers come from, some hundreds of megabytes: lists then speak too,
+"""Of so many essays a process holds all that its answers come from, a gigabyte or two: lists then speak too,
 which found 15 points more of what editors list (benchmarks/results/pgvector-tried.md)."""
 POOL = 200
 """Essays that the database draws for a draft."""

@@ -4,7 +4,8 @@ usage: python -m benchmarks.scale_constants [--essays N N] [--corpora NAME...] [
 
 Each constant is measured in a process that has one thread, and written with its unit, its source and n. Sites of both
 sizes are made of passages of the corpora (see benchmarks/large.py); what grows faster than they do is told by the two.
-Takes some minutes on a quiet machine.
+Constants that another benchmark has measured (the driver's own steps, PostgreSQL) stand in the same file, and stay as
+they are. Takes some minutes.
 """
 
 import argparse
@@ -19,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RESULTS = Path(__file__).parent / "results" / "scale-constants.json"
@@ -42,7 +42,7 @@ def main() -> int:
     if options.one:
         print(json.dumps(_MEASURES[options.one](options)))
         return 0
-    found: _Constants = {}
+    found: _Constants = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
     for name in _MEASURES:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         found |= _in_a_process(name, options)
@@ -115,34 +115,6 @@ def _encoding(options: argparse.Namespace) -> _Constants:
                 a_word * WORDS, f"core-seconds an essay of {WORDS:,} words", f"pages of {options.corpora}", len(times)
             )
     return found
-
-
-def _large_sites(options: argparse.Namespace) -> _Constants:
-    """The driver's own steps and the bytes of all, by builds of both sizes."""
-    from benchmarks.large import measure
-
-    results = []
-    for essays in options.essays:
-        with tempfile.TemporaryDirectory() as folder, patch("time.perf_counter", time.process_time):
-            found = measure(Path(folder), essays, options.corpora, True)
-            files = (path for path in Path(folder, "home", "editions").rglob("*") if path.is_file())
-            results.append(found | {"bytes": sum(path.stat().st_size for path in files)})
-    small, large = results
-    essays = large["essays"]
-    grown = (large["mib"] - small["mib"]) * 2**20 / (essays - small["essays"])
-    source = f"a build of {essays:,} essays with lists (benchmarks/large.py)"
-
-    def a_step(*names: str) -> dict[str, Any]:
-        seconds = sum(large["stages"][name] for name in names) / essays
-        return _constant(seconds, "seconds an essay, driver", source, 1)
-
-    return {
-        "match_seconds": a_step("match"),
-        "write_seconds": a_step("write", "overview"),
-        "publish_seconds": a_step("publish"),
-        "driver_bytes": _constant(grown, "bytes an essay", f"peak memory, {small['essays']:,} to {essays:,}", 2),
-        "edition_bytes": _constant(large["bytes"] / essays, "bytes an essay", source, 1),
-    }
 
 
 def _large_parts(options: argparse.Namespace) -> _Constants:
@@ -226,7 +198,6 @@ def _tasks_of(essays: int, corpora: Sequence[str]) -> dict[str, Any]:
 _MEASURES: dict[str, Callable[[argparse.Namespace], _Constants]] = {
     "parsing": _parsing,
     "encoding": _encoding,
-    "large_sites": _large_sites,
     "large_parts": _large_parts,
 }
 

@@ -18,7 +18,7 @@ from recommender.decisions import NOTHING, STATES, PageDecisions
 from recommender.edition import LISTS, Edition
 from recommender.list_store import EssayLists, write_store
 from recommender.ranking import Candidate, Item, Rules
-from recommender.standing import Standing
+from recommender.standing import Log, Standing
 from service.answers import Answers
 from service.asking import PLAIN, Asked
 from service.ready import FOLDER, ReadyAnswers, prepare
@@ -144,6 +144,7 @@ class Fixed:
 
     page: PageDecisions
     is_empty = False
+    log = Log()
 
     def of(self, ident: str) -> PageDecisions:
         return self.page if ident == PAGE else NOTHING

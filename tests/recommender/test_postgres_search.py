@@ -10,21 +10,23 @@ from datetime import date, timedelta
 from itertools import count
 
 import numpy as np
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from corpus.errors import EditionError, ShapeMismatch
 from embeddings.encoder import Matrix
 from embeddings.vectors import Vectors
-from recommender import postgres_search
 from recommender.index import ExactIndex, Neighbour
 from recommender.live_vectors import NO_FILTER, Filter
-from recommender.postgres import open_database
-from recommender.postgres_search import PostgresSearch
-from recommender.postgres_vectors import VectorRow, fill
 from tests.contracts.test_index import COMPASS, EAST, NORTH, a_site, rows, sites
 from tests.postgres import Server
+
+psycopg = pytest.importorskip("psycopg", reason="the extra is absent: pip install 'related-articles[postgres]'")
+
+from recommender import postgres_search  # noqa: E402
+from recommender.postgres import open_database  # noqa: E402
+from recommender.postgres_search import PostgresSearch  # noqa: E402
+from recommender.postgres_vectors import VectorRow, fill  # noqa: E402
 
 HALF = 1e-3
 """What half precision takes from a similarity."""

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cluster import Cluster, Editor, cluster
 from recommender.edition import open_current
 from recommender.store import open_store
 from service.replies import CACHE_STATUS
 from tests.service.editions import publish_edition
 from tests.service.running import BREAD, Client, RunningServer, running
+
+pytest.importorskip("psycopg", reason="the extra is absent: pip install 'related-articles[postgres]'")
+
+from benchmarks.cluster import Cluster, Editor, cluster
 
 PAGES = ("bread", "rye", "salt", "sundial", "a,b")
 PATHS = [f"/v1/articles/{page}/related?limit={n}&exclude=x{m}" for m, n, page in product(range(300), (1, 5, 9), PAGES)]

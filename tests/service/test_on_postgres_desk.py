@@ -176,6 +176,7 @@ def test_a_session_of_one_replica_is_known_to_another_with_the_same_secret(site:
 
 
 def test_a_database_that_is_not_there_is_told_to_readers_and_editors(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="the extra is absent: pip install 'related-articles[postgres]'")
     app = create_app(Settings(tmp_path, "postgresql://anna:secret@127.0.0.1:1/none", editors=EDITORS))
     with TestClient(app, base_url="https://desk.example", raise_server_exceptions=False) as client:
         assert is_problem(client.get("/v1/articles/oven/related"), 503, "The database does not answer")

@@ -5,6 +5,8 @@ step where the store renames (SFTP, HDFS, memory) and a copy of a whole object w
 which shows it whole or not at all.
 """
 
+import os
+import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -44,6 +46,24 @@ def read(url: str) -> bytes:
     system, path = _locate(url)
     data: bytes = system.cat_file(path)
     return data
+
+
+def at_hand(url: str) -> Path:
+    """A file that is named by what it holds, on this machine; fetched once if it is elsewhere."""
+    system, path = _locate(url)
+    if "file" in _protocols(system):
+        return Path(path)
+    here = Path(tempfile.gettempdir()) / f"related-parts-{os.getuid()}" / name_of(url)
+    here.parent.mkdir(mode=0o700, exist_ok=True)
+    if here.parent.stat().st_uid != os.getuid():
+        raise EngineError(f"{here.parent} is somebody else's: remove it, or set TMPDIR to a folder of your own")
+    if not here.exists():
+        with tempfile.TemporaryDirectory(dir=here.parent) as aside:
+            fetched = Path(aside) / here.name
+            system.get_file(path, str(fetched))
+            with suppress(OSError):  # another process of this machine was quicker
+                fetched.rename(here)
+    return here
 
 
 def present(urls: Iterable[str]) -> set[str]:

@@ -21,8 +21,8 @@ from embeddings.vectors import Vectors
 from recommender.arrays import from_dense, to_dense
 from recommender.candidates import Pairs, joined
 from recommender.engines.engine import Part, Task
-from recommender.engines.files import read
-from recommender.engines.shared_arrays import at_hand, open_arrays, write_arrays
+from recommender.engines.files import at_hand, read
+from recommender.engines.shared_arrays import open_arrays, write_arrays
 from recommender.engines.workers import Workers
 from recommender.index import Kind
 from recommender.index_shards import ShardSearch, build_shard, shards_of

@@ -9,15 +9,14 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
 import numpy as np
 from safetensors.numpy import save_file
 
 from recommender.arrays import from_dense, to_dense
+from recommender.engines.files import at_hand
 from recommender.engines.parts import PartsFolder
 
 _TYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
@@ -54,22 +53,6 @@ def open_arrays(url: str) -> dict[str, Any]:
     matrices = {name.removesuffix(".indptr") for name in found if name.endswith(".indptr")}
     plain = {name: array for name, array in found.items() if name.rpartition(".")[0] not in matrices}
     return plain | {name: from_dense(name, found) for name in matrices}
-
-
-def at_hand(url: str) -> Path:
-    """A file, named by what it holds, on this machine; fetched if it is elsewhere."""
-    system, path = fsspec.url_to_fs(url)
-    if "file" in np.atleast_1d(system.protocol):
-        return Path(path)
-    here: Path = Path(tempfile.gettempdir()) / "related-parts" / path.rpartition("/")[2]
-    if not here.exists():
-        here.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=here.parent) as aside:
-            fetched = Path(aside) / here.name
-            system.get_file(path, str(fetched))
-            with suppress(OSError):  # another process of this machine was quicker
-                fetched.rename(here)
-    return here
 
 
 def _digest(dense: Mapping[str, Any]) -> str:

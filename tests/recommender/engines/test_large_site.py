@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from corpus.errors import EngineError
 from recommender.edition import Edition, open_current
 from recommender.engines.engine import Engine, Part, Task
 from recommender.engines.local import InProcess, ProcessPool
@@ -167,6 +168,16 @@ def test_arrays_elsewhere_are_fetched_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     url = write_arrays(PartsFolder("memory://far"), {"numbers": np.arange(7)})
     np.testing.assert_array_equal(open_arrays(url)["numbers"], np.arange(7))
-    assert [path.name for path in (tmp_path / "related-parts").iterdir()] == [url.rpartition("/")[2]]
+    [fetched] = tmp_path.glob("related-parts-*/*")
+    assert fetched.name == url.rpartition("/")[2]
+    assert fetched.parent.stat().st_mode & 0o077 == 0, "nobody else may put files there"
     with patch("fsspec.implementations.memory.MemoryFileSystem.get_file", side_effect=AssertionError):
         np.testing.assert_array_equal(open_arrays(url)["numbers"], np.arange(7))
+
+
+def test_a_folder_that_somebody_else_has_made_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    url = write_arrays(PartsFolder("memory://far"), {"numbers": np.arange(3)})
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(EngineError, match="is somebody else's: remove it, or set TMPDIR"):
+        open_arrays(url)

@@ -39,8 +39,6 @@ from recommender.publish_gate import Held
 from recommender.ranking import Item
 
 KEEP = 5
-
-
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -58,8 +56,6 @@ class EditionSummary:
 
 Prepare = Callable[[Edition], object]
 """What is done with an edition before it is shown."""
-
-
 Judge = Callable[[Edition, str], Held | None]
 """Says whether a new edition, to be called by this id, must be held back."""
 

@@ -46,6 +46,7 @@ from embeddings.encoder import cache_key
 from embeddings.model_folder import packaged_folder
 from embeddings.sentence import SentenceEncoder
 from embeddings.views import views_of
+from recommender.disk import open_unchanging
 from recommender.edition import OVERVIEW, check_edition, current_id
 from recommender.encoded import shown_blurbs
 from recommender.versions import package_versions
@@ -212,7 +213,7 @@ def _digests(edition: Path) -> dict[str, Any]:
 
 def _facts(overview: Path) -> str:
     """The digest of an overview's rows, without what they tell of the edition before."""
-    with closing(sqlite3.connect(f"{overview.absolute().as_uri()}?immutable=1", uri=True)) as db:
+    with closing(open_unchanging(overview)) as db:
         db.row_factory = sqlite3.Row
         pages = [{k: row[k] for k in row.keys() if k not in _OF_BEFORE} for row in db.execute("SELECT * FROM pages")]  # noqa: SIM118
         shown_by = [(number, pages) for number, pages in db.execute("SELECT * FROM shown_by")]

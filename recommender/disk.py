@@ -1,6 +1,8 @@
-"""Files that outlive a power cut: written whole, and on the disk before the next step is taken."""
+"""Files that outlive a power cut, written whole and on the disk before the next step is taken; and files of SQLite that
+nobody changes any more."""
 
 import os
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -25,3 +27,9 @@ def write_whole(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)  # on a full disk every byte counts
         raise
     flush(path.parent)
+
+
+def open_unchanging(path: Path) -> sqlite3.Connection:
+    """A SQLite file that never changes again, for any thread to read. Nothing is locked, and nobody can write into it,
+    not even by a file descriptor that was taken for another."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)

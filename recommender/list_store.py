@@ -26,6 +26,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, Protocol, get_args
 
+from recommender.disk import open_unchanging
 from recommender.ranking import SKETCH_BITS, Candidate, Item, ItemKind, Place, Profile, Rules
 
 _SCHEMA = """
@@ -248,8 +249,7 @@ class ListStore:
             yield from db.execute(query)
 
     def _connect(self) -> sqlite3.Connection:
-        """An edition never changes, and SQLite need not lock what is immutable."""
-        db = sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        db = open_unchanging(self._path)
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
         db.execute(f"PRAGMA mmap_size = {_MAPPED}")
         return db

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+from recommender.disk import open_unchanging
 from recommender.list_store import from_bytes, to_bytes
 
 _SCHEMA = """
@@ -140,8 +141,7 @@ class Overview:
             return []
 
     def _connect(self) -> sqlite3.Connection:
-        """An edition never changes, and SQLite need not lock what is immutable."""
-        return sqlite3.connect(f"{self._path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        return open_unchanging(self._path)
 
 
 def _row(page: PageFacts) -> tuple[Any, ...]:

@@ -9,7 +9,6 @@ Renaming is what makes a standby safe: it knows the schema by its last name only
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import psycopg
 
 from corpus.errors import EditionError
+from recommender.disk import open_unchanging
 from recommender.edition import ESSAYS, LISTS, VECTORS, Edition
 from recommender.list_store import ITEM_COLUMNS, ROW_COLUMNS
 from recommender.postgres import in_one_line, in_schema
@@ -116,7 +116,7 @@ def clear_upload(db: psycopg.Connection) -> None:
 
 
 def _copy_lists(db: psycopg.Connection, path: Path, progress: _Progress) -> None:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as stored:
+    with closing(open_unchanging(path)) as stored:
         for table, columns in _LISTS.items():
             rows = stored.execute(f"SELECT {columns} FROM {table} ORDER BY 1")  # noqa: S608
             _copy(db, table, columns, rows, progress if table == "lists" else None)

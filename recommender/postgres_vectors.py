@@ -7,7 +7,6 @@ The rows lie in the order of kind, category and date: what a filter leaves then 
 times faster.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import date
@@ -19,6 +18,7 @@ from psycopg import sql
 
 from embeddings.encoder import Matrix
 from recommender.arrays import from_dense
+from recommender.disk import open_unchanging
 from recommender.edition import ESSAYS, LISTS, VECTORS, Edition, read_lines
 from recommender.postgres import in_schema
 from recommender.texts import TitleFinder
@@ -65,7 +65,7 @@ def copy_vectors(db: psycopg.Connection, edition: Edition, schema: str) -> None:
     ids, titles = zip(*((record["id"], record["title"]) for record in read_lines(edition.folder / ESSAYS)), strict=True)
     titled = dict(zip(ids, (TitleFinder(titles).own(titles) @ named).astype(int).tolist(), strict=True))
     row_of = {ident: row for row, ident in enumerate(ids)}
-    with closing(sqlite3.connect(f"{(edition.folder / LISTS).absolute().as_uri()}?immutable=1", uri=True)) as lists:
+    with closing(open_unchanging(edition.folder / LISTS)) as lists:
         row_of |= {ident: len(essays) + row for row, (ident,) in enumerate(lists.execute(_BLURBS))}
         rows = (
             VectorRow(

@@ -5,6 +5,7 @@ header or body ever gets in: see docs/watching.md for the fields.
 """
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,9 @@ _WRITTEN_AT_A_TIME = 4096
 class AccessLog:
     """The log of one process. The event loop calls write(); a thread writes to the descriptor.
 
+    descriptor: the log writes to a copy of its own, made by start(), for a number that somebody closes is the next
+    file's, which may be a database.
+
     It writes whole lines, at most 4,096 bytes at a time: up to PIPE_BUF, which is that on Linux, no other worker's
     write to the same pipe comes between, nor does Linux let one come between in a file. A reader that went away ends
     the log, not the service.
@@ -43,14 +47,19 @@ class AccessLog:
         self._thread = Thread(target=self._run, name="access log", daemon=True)
 
     def start(self) -> None:
-        """Begin to write what comes, and what came."""
+        """Begin to write what comes, and what came. A process without standard output has no log."""
+        if self._descriptor == _STANDARD_OUTPUT and sys.__stdout__ is None:
+            self._end()
+            return
+        self._descriptor = os.dup(self._descriptor)
         self._thread.start()
 
     def close(self) -> None:
         """Write what is left, if the reader takes it within two seconds."""
         self._tell_lost()
         self._ending.set()
-        self._thread.join(_LAST_WORDS_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_LAST_WORDS_SECONDS)
 
     def write(
         self,
@@ -99,6 +108,7 @@ class AccessLog:
         while self._is_open and (self._lines or self._unsent):
             self._flush()
             time.sleep(_RETRIED_EVERY_SECONDS)
+        os.close(self._descriptor)
 
     def _flush(self) -> None:
         """Write what waits. What a full disk, or a full pipe that does not block, leaves is tried again."""
@@ -106,14 +116,18 @@ class AccessLog:
             try:
                 sent = os.write(self._descriptor, chunk)
             except BrokenPipeError:
-                self._is_open = False
-                self._lines.clear()
+                self._end()
                 return
             except OSError:
                 sent = 0
             self._unsent = chunk[sent:]
             if self._unsent:
                 return
+
+    def _end(self) -> None:
+        """Nobody reads: what waits is dropped, and nothing more is kept."""
+        self._is_open = False
+        self._lines.clear()
 
     def _chunk(self) -> bytes:
         """What waits in whole lines, as many as may be written at a time."""

@@ -36,7 +36,7 @@ from typing import NamedTuple, Self
 from zlib import crc32
 
 from corpus.errors import EditionError
-from recommender.disk import flush
+from recommender.disk import flush, open_unchanging
 from recommender.edition import Edition, edition_ids, open_edition
 from recommender.ranking import Item
 from recommender.standing import Standing
@@ -169,7 +169,7 @@ class ReadyAnswers:
 
 def pages_of(path: Path) -> Iterator[Page]:
     """What every page's answer was, in the order of ids."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as db:
+    with closing(open_unchanging(path)) as db:
         yield from map(Page._make, db.execute("SELECT id, url, list, cards, answer FROM pages ORDER BY id"))
 
 
@@ -228,7 +228,7 @@ def _is_complete(path: Path) -> bool:
     if not _are_there(path):
         return False
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as db:
+        with closing(open_unchanging(path)) as db:
             db.execute("SELECT 1 FROM pages LIMIT 1").fetchone()
             return bool(db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
     except (sqlite3.Error, ValueError):

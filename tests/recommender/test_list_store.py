@@ -1,6 +1,8 @@
 """Items and lists in one SQLite file: what comes back, what a filter of columns lets through, and the list that is made
 of it quickly beside the one that rank() makes of everything."""
 
+import fcntl
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -461,3 +463,13 @@ def test_editions_opened_from_several_threads_at_once_give_the_same_lists(tmp_pa
     assert len(expected) > 10
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(recommend, range(16)))
+
+
+def test_the_file_is_open_for_reading_alone(tmp_path: Path) -> None:
+    path = tmp_path / LISTS
+    write_store(path, ITEMS, ())
+    store = ListStore(path)
+
+    opened = [fd for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink() and fd.readlink() == path.resolve()]
+    assert store.count_items()
+    assert [fcntl.fcntl(int(fd.name), fcntl.F_GETFL) & os.O_ACCMODE for fd in opened] == [os.O_RDONLY]

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,37 @@ import pytest
 from service import access_log
 from service.access_log import LONGEST_ID, AccessLog
 
-Pipe = tuple[int, int]
+
+class Pipe:
+    """A pipe. Its ends are files, for a number that is closed twice may be somebody else's the second time."""
+
+    def __init__(self) -> None:
+        reading, writing = os.pipe()
+        self.reader, self.writer = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+    @property
+    def end(self) -> int:
+        """The descriptor to write to."""
+        return self.writer.fileno()
+
+    def receive(self) -> bytes:
+        """Something of what is there."""
+        return os.read(self.reader.fileno(), 65536)
 
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    """A reading and a writing end."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        try:
-            os.close(end)
-        except OSError:
-            continue
-
-
-def read_lines(end: int) -> list[dict[str, Any]]:
-    """What comes until the writing end is closed."""
-    with os.fdopen(os.dup(end), "rb") as file:
-        return [json.loads(line) for line in file]
+    made = Pipe()
+    with made.reader, made.writer:
+        yield made
 
 
 def written(pipe: Pipe, log: AccessLog) -> list[dict[str, Any]]:
     """What the log says in all."""
-    reading, writing = pipe
     log.start()
     log.close()
-    os.close(writing)
-    return read_lines(reading)
+    pipe.writer.close()
+    return [json.loads(line) for line in pipe.reader]
 
 
 def write_one(log: AccessLog, article: str = "bread") -> None:
@@ -50,7 +54,7 @@ def write_one(log: AccessLog, article: str = "bread") -> None:
 
 
 def test_a_request_is_a_line_with_these_fields(pipe: Pipe) -> None:
-    log = AccessLog(pipe[1], now=lambda: 1_793_534_400.0625)
+    log = AccessLog(pipe.end, now=lambda: 1_793_534_400.0625)
 
     log.write("GET", "related", 200, 0.0003146, 9876, "2024/naïve", "0123456789abcdef", "model", "ready")
     log.write("POST", "suggestions", 422, 1.5, 120)
@@ -85,7 +89,7 @@ def test_a_request_is_a_line_with_these_fields(pipe: Pipe) -> None:
 
 def test_the_text_of_the_time_follows_the_clock(pipe: Pipe) -> None:
     times = iter([0.999, 1.0, 86_400.5])
-    log = AccessLog(pipe[1], now=lambda: next(times))
+    log = AccessLog(pipe.end, now=lambda: next(times))
     for _ in range(3):
         write_one(log)
 
@@ -98,7 +102,7 @@ def test_the_text_of_the_time_follows_the_clock(pipe: Pipe) -> None:
 
 @pytest.mark.parametrize("hostile", ['"}\n{"time": "forged', "\x1b[2J\u2028\ud800", "𝔰" * 500, "\x00" * 500])
 def test_an_id_can_neither_break_a_line_nor_make_it_long(pipe: Pipe, hostile: str) -> None:
-    log = AccessLog(pipe[1])
+    log = AccessLog(pipe.end)
     write_one(log, hostile)
 
     (line,) = log._lines
@@ -109,11 +113,11 @@ def test_an_id_can_neither_break_a_line_nor_make_it_long(pipe: Pipe, hostile: st
 
 
 def test_a_line_is_written_without_waiting_for_the_end(pipe: Pipe) -> None:
-    log = AccessLog(pipe[1])
+    log = AccessLog(pipe.end)
     log.start()
     write_one(log)
 
-    assert json.loads(os.read(pipe[0], 4096))["article"] == "bread"
+    assert json.loads(pipe.receive())["article"] == "bread"
     log.close()
 
 
@@ -121,7 +125,7 @@ def test_no_write_is_larger_than_what_a_pipe_keeps_together(pipe: Pipe, monkeypa
     sizes: list[int] = []
     write = os.write
     monkeypatch.setattr(access_log.os, "write", lambda fd, chunk: sizes.append(len(chunk)) or write(fd, chunk))
-    log = AccessLog(pipe[1])
+    log = AccessLog(pipe.end)
     for number in range(200):
         write_one(log, f"essay-{number}")
 
@@ -160,8 +164,8 @@ def test_the_lines_of_several_workers_stay_whole(tmp_path: Path, into: str) -> N
 
 
 def test_a_reader_that_went_away_ends_the_log_and_nothing_else(pipe: Pipe) -> None:
-    log = AccessLog(pipe[1])
-    os.close(pipe[0])
+    log = AccessLog(pipe.end)
+    pipe.reader.close()
     write_one(log)
     log.start()
     log._thread.join(10)
@@ -176,7 +180,7 @@ def test_a_reader_that_is_too_slow_loses_lines_and_is_told_how_many(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access_log, "MOST_WAITING", 3)
-    log = AccessLog(pipe[1], now=lambda: 0.0)
+    log = AccessLog(pipe.end, now=lambda: 0.0)
     for number in range(5):
         write_one(log, str(number))
     log._flush()
@@ -194,9 +198,8 @@ def test_a_reader_that_is_too_slow_loses_lines_and_is_told_how_many(
 
 
 def test_a_full_pipe_that_does_not_block_is_tried_again(pipe: Pipe) -> None:
-    reading, writing = pipe
-    os.set_blocking(writing, False)
-    log = AccessLog(writing)
+    os.set_blocking(pipe.end, False)
+    log = AccessLog(pipe.end)
     for number in range(2_000):
         write_one(log, f"essay-{number}")
     log._flush()
@@ -205,7 +208,7 @@ def test_a_full_pipe_that_does_not_block_is_tried_again(pipe: Pipe) -> None:
     log.start()
     received = b""
     while received.count(b"\n") < 2_000:
-        received += os.read(reading, 65536)
+        received += pipe.receive()
     log.close()
 
     assert [json.loads(line)["article"] for line in received.splitlines()] == [f"essay-{n}" for n in range(2_000)]
@@ -214,7 +217,7 @@ def test_a_full_pipe_that_does_not_block_is_tried_again(pipe: Pipe) -> None:
 def test_a_write_cut_short_goes_on_where_it_stopped(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(access_log.os, "write", lambda fd, chunk: write(fd, chunk[:100]))
-    log = AccessLog(pipe[1])
+    log = AccessLog(pipe.end)
     for number in range(5):
         write_one(log, str(number))
 
@@ -223,7 +226,7 @@ def test_a_write_cut_short_goes_on_where_it_stopped(pipe: Pipe, monkeypatch: pyt
 
 def test_closing_does_not_wait_for_a_reader_that_never_reads(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "_LAST_WORDS_SECONDS", 0.05)
-    log = AccessLog(pipe[1])
+    log = AccessLog(pipe.end)
     for _ in range(2_000):
         write_one(log)
     log.start()
@@ -232,4 +235,34 @@ def test_closing_does_not_wait_for_a_reader_that_never_reads(pipe: Pipe, monkeyp
     log.close()
 
     assert time.monotonic() - begun < 1
-    os.read(pipe[0], 1 << 20)  # lets the thread end
+    pipe.reader.close()
+    log._thread.join(10)
+    assert not log._thread.is_alive()
+
+
+def test_a_log_whose_output_is_closed_writes_into_nobody_else_s_file(pipe: Pipe, tmp_path: Path) -> None:
+    log = AccessLog(pipe.end)
+    log.start()
+    number = pipe.end
+    pipe.writer.close()
+    taken = os.open(tmp_path / "database", os.O_RDWR | os.O_CREAT)
+    try:
+        assert taken == number
+        write_one(log)
+        log.close()
+        assert not (tmp_path / "database").read_bytes()
+        assert json.loads(pipe.receive())["article"] == "bread"
+    finally:
+        os.close(taken)
+
+
+def test_a_process_without_standard_output_has_no_log(tmp_path: Path) -> None:
+    script = (
+        "import sys; first = open(sys.argv[1], 'w'); assert first.fileno() == 1; "
+        "from service.access_log import AccessLog; log = AccessLog(); log.start(); "
+        "log.write('GET', 'related', 200, 0.001, 1); log.close(); assert not log._lines"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "file")]
+    subprocess.run(command, check=True, preexec_fn=partial(os.close, 1))
+
+    assert not (tmp_path / "file").read_bytes()

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 
-from tests.postgres import Server
+from benchmarks.postgres_server import Server
 
 STANDBYS = ("one", "two")
 _PATIENCE = 60.0

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from benchmarks.datasets import available, load
+from benchmarks.postgres_server import Server
 from corpus.essay import Essay
 from corpus.records import essay_to_record
 from embeddings.cache import PLACE, open_cache
@@ -50,7 +51,6 @@ from recommender.live_vectors import NO_FILTER, Filter, LiveVectors
 from recommender.publishing import build_lock, new_folder, publish, write_essays, write_lists
 from recommender.ranking import Candidate, Item, Rules
 from recommender.store import FolderStore, Store, open_current, open_store
-from tests.postgres import Server
 
 RESULTS = Path(__file__).parent / "results" / "pgvector.md"
 K, POOL = 10, 200

@@ -11,22 +11,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from corpus.errors import RelatedArticlesError
-from service.accounts import Role, add_account, is_name, read_accounts
 from service.cli_build import build
+from service.cli_editions import editions, publish, rollback
+from service.cli_editors import decisions, review
+from service.cli_keys import key
 from service.cli_migrate import migrate
-from service.cli_options import DEFAULT_HOME, SOURCES_HELP, AsJson, Home, Quiet, StoreUrl, sentence_of, settings_of
+from service.cli_options import (
+    DEFAULT_HOME,
+    SOURCES_HELP,
+    AsJson,
+    Home,
+    Quiet,
+    StoreUrl,
+    edition_of,
+    plain_answers,
+    sentence_of,
+    settings_of,
+    store_of,
+)
 
 if TYPE_CHECKING:
     from recommender.edition import Edition
     from recommender.ranking import Rules
-    from recommender.store import Store
     from service.answers import Answers
     from service.settings import Settings
 
@@ -51,13 +63,6 @@ class ExportFormat(StrEnum):
     csv = "csv"
     trec = "trec"
     static = "static"
-
-
-class DecisionsFormat(StrEnum):
-    """What `related decisions` prints."""
-
-    jsonl = "jsonl"
-    csv = "csv"
 
 
 class ProfileName(StrEnum):
@@ -152,10 +157,10 @@ def show(
 
     settings = settings_of(home)
     rules = replace(settings.rules(), profile=profile.value, unlinked=unlinked)
-    edition = _edition(home)
+    edition = edition_of(home)
     ident = _find(edition, essay)
     print_record = print_essay if why is None else print_why
-    answers = _answers(edition, settings)
+    answers = plain_answers(edition, settings)
     record = show_record(answers, ident, rules) if why is None else _why(answers, ident, why, rules, settings)
     if as_json:
         print(json.dumps(record, ensure_ascii=False))
@@ -177,7 +182,7 @@ def suggest(
 
     settings = settings_of(home)
     essay = read_draft(draft, sys.stdin.buffer, settings.page_options())
-    edition = _edition(home)
+    edition = edition_of(home)
     ranking = draft_reader(edition, settings.encoder()).suggest(essay, replace(settings.rules(), limit=k))
     record = suggestion_record(edition, ranking)
     if as_json:
@@ -200,7 +205,7 @@ def export(
     """Print every essay's final list, as the website would get it."""
     from service.export import write_csv, write_jsonl, write_static, write_trec
 
-    answers = _answers(_edition(home), settings_of(home))
+    answers = plain_answers(edition_of(home), settings_of(home))
     if form is ExportFormat.static:
         print(f"{write_static(answers, k, out)} files in {out}", file=sys.stderr)
         return
@@ -238,10 +243,10 @@ def evaluate(
     from service.console import Bars, print_comparison, print_evaluation
     from service.live_decisions import standing_of
 
-    edition = _edition(home)
-    other = _store(home).open(compare) if compare else None
+    edition = edition_of(home)
+    other = store_of(home).open(compare) if compare else None
     with Bars(quiet) as bars:
-        labels = labels_of(standing_of(_store(home).log(), edition, datetime.now(UTC)))
+        labels = labels_of(standing_of(store_of(home).log(), edition, datetime.now(UTC)))
         evaluation, outcomes = evaluate_edition(edition, bars, thorough, labels)
         compared = evaluate_edition(other, bars, labels=labels)[0] if other else None
     if report:
@@ -262,153 +267,8 @@ def evaluate(
         print_comparison(evaluation, compared)
 
 
-@app.command()
-def editions(
-    home: Home = DEFAULT_HOME,
-    changed: Annotated[
-        bool,
-        typer.Option("--changed", help="Instead: the ids of the pages whose answer the current edition changed."),
-    ] = False,
-    compare: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Instead: what would change in the lists if this edition became current."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the editions, newest first; one that is damaged or held back says why.
-
-    After a build or a rollback, tell a cache before the service what to forget: [bold]related editions --changed[/bold]
-    """
-    from dataclasses import asdict
-
-    if changed and compare:
-        raise typer.BadParameter("give it or --changed, not both", param_hint="--compare")
-    if changed:
-        _print_changes(home, as_json)
-        return
-    if compare:
-        _print_difference(home, compare, as_json)
-        return
-    from service.console import print_editions
-
-    store = _store(home)
-    found = store.summaries()
-    if as_json:
-        print(json.dumps([asdict(entry) for entry in found]))
-    elif found:
-        print_editions(found)
-    else:
-        print(f"no edition in {store.name} yet: run `related build SOURCE... --home {home}`", file=sys.stderr)
-
-
-def _print_changes(home: Path, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from service.changes import read_changes
-
-    changes = read_changes(settings_of(home))
-    if as_json:
-        print(json.dumps(asdict(changes), ensure_ascii=False))
-    for page in () if as_json else changes.pages:
-        print(page.id)
-
-
-def _print_difference(home: Path, other: str, as_json: bool) -> None:
-    from recommender.edition_diff import compare_editions
-    from recommender.ranking import Rules
-    from service.console import Bars
-    from service.console_diff import diff_record, print_diff
-
-    before, after = _edition(home), _store(home).open(other)
-    with Bars(quiet=as_json) as bars:
-        essays = max(edition.manifest["counts"]["essays"] for edition in (before, after))
-        diff = compare_editions(before, after, Rules(), bars.stage("comparing lists", essays))
-    record = diff_record(diff, before, after)
-    if as_json:
-        print(json.dumps(record, ensure_ascii=False))
-    else:
-        print_diff(record)
-
-
-@app.command()
-def rollback(
-    edition: Annotated[str | None, typer.Argument(help="An edition id; default: the one before the current.")] = None,
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Step back to an earlier edition. A running service follows within a second."""
-    from service.changes import make_ready
-
-    print(f"{_store(home).roll_back(edition, partial(make_ready, settings_of(home)))} is current")
-
-
-@app.command()
-def publish(
-    edition: Annotated[
-        str | None, typer.Argument(help="An edition id; default: the newest that is held back.", metavar="[ID]")
-    ] = None,
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Sign off an edition that a build held back: it becomes the current one, and your name is kept with it.
-
-    See first what it would change: [bold]related editions --compare ID[/bold]
-    """
-    from service.changes import make_ready
-
-    print(f"{_store(home).sign_off(edition, _user(), partial(make_ready, settings_of(home)))} is current")
-
-
-@app.command()
-def review(
-    home: Home = DEFAULT_HOME,
-    reason: Annotated[str, typer.Option(help="Only pages that want an eye for this, such as few, hub or lost.")] = "",
-    category: Annotated[str, typer.Option(help="Only pages of this category.")] = "",
-    k: Annotated[int, typer.Option("--k", min=1, help="How many.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="Also pages that an editor has reviewed.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """The worklist: what wants an editor's eye, those pages first where a look is worth most."""
-    from service.console_desk import print_worklist, worklist_record
-    from service.desk.desk import Site
-    from service.desk.worklist import REASONS, Filters, gather
-
-    if reason and reason not in {entry.name for entry in REASONS}:
-        raise RelatedArticlesError(f"no reason {reason!r}: one of {', '.join(entry.name for entry in REASONS)}")
-    answers = _answers(_edition(home), settings_of(home))
-    asked = Filters(category=category, reason=reason, show="all" if everything else "open")
-    record = worklist_record(gather(Site(answers.edition), answers, asked, k))
-    if as_json:
-        print(json.dumps(record, ensure_ascii=False))
-    else:
-        print_worklist(record)
-
-
-@app.command()
-def decisions(
-    home: Home = DEFAULT_HOME,
-    form: Annotated[DecisionsFormat, typer.Option("--format", help="What to print.")] = DecisionsFormat.jsonl,
-    put_in: Annotated[
-        Path | None, typer.Option("--import", help="Instead: put such a file into the log; what is there is kept.")
-    ] = None,
-) -> None:
-    """Print all that editors have decided, the oldest first, or take in what another home has printed."""
-    from service.decision_files import read_export, read_text, write_csv, write_jsonl
-
-    store = _store(home)
-    log = store.log()
-    if put_in is None:
-        entries = log.since()
-        if not entries:
-            print(f"nobody has decided anything in {store.name} yet", file=sys.stderr)
-        sys.stdout.writelines(write_csv(entries) if form is DecisionsFormat.csv else write_jsonl(entries))
-        return
-    if not put_in.is_file():
-        raise RelatedArticlesError(f"there is no file {put_in}: `related decisions > FILE` makes one")
-    before = len(log.since())
-    log.append(*read_export(read_text(put_in.read_bytes())))
-    print(f"{len(log.since()) - before} decisions taken in from {put_in}", file=sys.stderr)
-
-
-app.command()(migrate)
+for command in (editions, rollback, publish, review, decisions, migrate):
+    app.command()(command)
 
 
 @app.command()
@@ -447,83 +307,7 @@ def serve(
     run_server(settings_of(home, host=host, port=port, store=store, drafts=drafts or None), workers)
 
 
-@app.command()
-def key(
-    home: Home = DEFAULT_HOME,
-    editor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Instead: a token with which NAME enters the editors' desk, anew if need be."
-        ),
-    ] = None,
-    role: Annotated[
-        Role | None, typer.Option(help="What NAME may do there; default: as before, for a new name editor.")
-    ] = None,
-) -> None:
-    """Make a key for asking about drafts and in batches. It is shown once: the settings hold its digest only."""
-    from service.keys import digest, new_key
-    from service.settings import FILE
-
-    if role and editor is None:
-        raise typer.BadParameter("a role is for a token: say also --editor NAME", param_hint="--role")
-    if editor is not None:
-        _make_token(home, editor, role)
-        return
-    made = new_key()
-    digests = [*settings_of(home).api_keys, digest(made)]
-    print(made)
-    print(f"api_keys = {json.dumps(digests)}")
-    print(
-        "The first line is the key, for whoever asks: `Authorization: Bearer KEY`. It is kept nowhere. The second is "
-        f"for {home / FILE}, in place of such a line there; a running service must be started anew.",
-        file=sys.stderr,
-    )
-
-
-def _make_token(home: Path, name: str, role: Role | None) -> None:
-    from service.keys import digest, new_key
-    from service.settings import FILE
-
-    if not is_name(name):
-        raise typer.BadParameter("up to 100 printable characters, no comma", param_hint="--editor")
-    made = new_key()
-    accounts = read_accounts(settings_of(home).editors)
-    entries = [str(account) for account in add_account(accounts, name, role, digest(made))]
-    print(made)
-    print(f"editors = {json.dumps(entries, ensure_ascii=False)}")
-    print(
-        f"The first line is the token with which {name} signs in at /desk. It is kept nowhere. The second is for "
-        f"{home / FILE}, in place of such a line there; a running service must be started anew. What token {name} had "
-        "before then ends, and the sessions begun with it.",
-        file=sys.stderr,
-    )
-
-
-def _user() -> str:
-    """Who runs the command, as the system calls them."""
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        return f"user {os.getuid()}"
-
-
-def _store(home: Path) -> "Store":
-    return settings_of(home).open_store()
-
-
-def _edition(home: Path) -> "Edition":
-    from recommender.store import open_current
-
-    return open_current(_store(home))
-
-
-def _answers(edition: "Edition", settings: "Settings") -> "Answers":
-    """What an edition answers under the settings and decisions of its home, without an A/B test."""
-    from service.ready import answers_of
-
-    return answers_of(replace(settings, variants=()), edition)
+app.command()(key)
 
 
 def _why(answers: "Answers", essay: str, other: str, rules: "Rules", settings: "Settings") -> dict[str, Any]:

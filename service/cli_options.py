@@ -1,11 +1,15 @@
-"""What several commands of `related` have in common: options, and how a failure is said."""
+"""What several commands of `related` have in common: options, what they open, and how a failure is said."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from recommender.edition import Edition
+    from recommender.store import Store
+    from service.answers import Answers
     from service.settings import Settings
 
 SOURCES_HELP = "Pages, folders of pages, or .jsonl files: .txt .html .md .jsonl .jsonl.gz, in any mix."
@@ -31,6 +35,25 @@ def settings_of(home: Path, **given: Any) -> "Settings":
     from service.settings import load_settings
 
     return load_settings(home, **given)
+
+
+def store_of(home: Path) -> "Store":
+    """Where the editions and decisions of a home are."""
+    return settings_of(home).open_store()
+
+
+def edition_of(home: Path) -> "Edition":
+    """The published edition. Raises NoEdition, EditionError."""
+    from recommender.store import open_current
+
+    return open_current(store_of(home))
+
+
+def plain_answers(edition: "Edition", settings: "Settings") -> "Answers":
+    """What an edition answers under the settings and decisions of its home, without an A/B test."""
+    from service.ready import answers_of
+
+    return answers_of(replace(settings, variants=()), edition)
 
 
 def sentence_of(error: Exception) -> str:

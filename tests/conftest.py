@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from benchmarks.postgres_server import Server
 from embeddings.cache import VectorCache, open_cache
 from embeddings.encoder import Encoder, cache_key
 from embeddings.loading import load_encoder
 from embeddings.sentence import SentenceEncoder
 from recommender.engines.engine import Engine
 from tests.fakes import CountingEncoder
-from tests.postgres import Server
+from tests.postgres import new_server
 
 # Each test's home is new: to convert the model, or to measure it, for each of them would take minutes.
 os.environ.setdefault("RELATED_BACKEND", "torch")
@@ -88,7 +89,7 @@ def seeds() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server that tests share; skipped where there is none."""
-    server = Server.new()
+    server = new_server()
     yield server
     server.remove()
 

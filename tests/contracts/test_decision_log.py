@@ -22,6 +22,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from benchmarks.postgres_server import Server
 from corpus.errors import DecisionLogError, DecisionRefused
 from recommender import decision_tables
 from recommender.decision_log import DecisionLog
@@ -30,7 +31,6 @@ from recommender.decisions import LOG_FILE, Decision
 from recommender.sqlite_engine import open_engine
 from tests.contracts import logs
 from tests.contracts.logs import PostgresLogs, SqliteLogs
-from tests.postgres import Server
 from tests.recommender.decided import MORNING, decide, undo
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres_server import Server
 from recommender.edition import LISTS, Edition
 from recommender.list_store import EssayLists, ListReader, ListStore
 from recommender.ranking import MAX_LIMIT, Candidate, Item, Rules
 from recommender.store import open_store
-from tests.postgres import Server
 from tests.recommender.test_list_store import ITEMS, ODD_IDS, ROWS
 from tests.service.editions import publish_edition
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres_server import Server
 from corpus.errors import EditionError, NoEdition
 from recommender.edition import LISTS, MANIFEST, OVERVIEW, Edition, file_digest, manifest_checksum, open_edition
 from recommender.publish_gate import Held
 from recommender.publishing import EditionSummary
 from recommender.ranking import Candidate
 from recommender.store import FolderStore, Store, follow, open_current, open_store
-from tests.postgres import Server
 from tests.service.editions import LISTS_OF_THE_SITE, NOON, EssayLists, publish_edition
 
 KEEP = 5

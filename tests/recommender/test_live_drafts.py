@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.postgres_server import Server
 from corpus.errors import EncoderError
 from corpus.essay import Essay
 from recommender import live_drafts
@@ -18,7 +19,6 @@ from recommender.material import Material
 from recommender.ranking import Ranking, Rules
 from recommender.store import FolderStore, open_current, open_store
 from tests.fakes import CountingEncoder
-from tests.postgres import Server
 from tests.recommender.test_wide_site import ESSAYS, as_a_large_site, write_site
 
 

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from benchmarks.postgres_server import Server
 from corpus.errors import EditionError, StoreAway
-from tests.postgres import Server
 
 
 def test_connections_that_broke_all_at_once_are_noticed_by_one_question(postgres: Server, database: str) -> None:

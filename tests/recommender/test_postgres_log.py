@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.postgres_server import Server
 from corpus.errors import DecisionLogError
 from recommender.decision_log import DecisionLog
 from recommender.decisions import Decision
 from tests.contracts.logs import open_log
-from tests.postgres import Server
+from tests.postgres import new_server
 from tests.recommender.decided import decide
 
 psycopg = pytest.importorskip("psycopg")
@@ -25,7 +26,7 @@ PATIENCE = 60.0
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server of the test's own, to be stopped and killed."""
-    server = Server.new()
+    server = new_server()
     yield server
     server.remove()
 

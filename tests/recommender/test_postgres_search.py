@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from benchmarks.postgres_server import Server
 from corpus.errors import EditionError, ShapeMismatch
 from embeddings.encoder import Matrix
 from embeddings.vectors import Vectors
 from recommender.index import ExactIndex, Neighbour
 from recommender.live_vectors import NO_FILTER, Filter
 from tests.contracts.test_index import COMPASS, EAST, NORTH, a_site, rows, sites
-from tests.postgres import Server
 
 psycopg = pytest.importorskip("psycopg", reason="the extra is absent: pip install 'related-articles[postgres]'")
 

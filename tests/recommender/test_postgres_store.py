@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.postgres_server import Server
 from corpus.errors import EditionError, StoreAway, UnknownEssay
 from recommender.decisions import PageDecisions, Pin
 from recommender.edition import ESSAYS, VECTORS, Edition, open_current
@@ -15,7 +16,7 @@ from recommender.job import BuildOptions, build
 from recommender.ranking import Rules
 from recommender.store import Store, open_store
 from tests.fakes import CountingEncoder
-from tests.postgres import Server
+from tests.postgres import new_server
 from tests.service.editions import publish_edition, publish_other_edition
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def rows(database: str) -> Rows:
 
 @pytest.fixture
 def own_server() -> Iterator[Server]:
-    server = Server.new()
+    server = new_server()
     yield server
     server.remove()
 

@@ -20,6 +20,7 @@ from tests.service.running import BREAD, Client, RunningServer, running
 pytest.importorskip("psycopg", reason="the extra is absent: pip install 'related-articles[postgres]'")
 
 from benchmarks.cluster import Cluster, Editor, cluster
+from tests.postgres import need_postgres
 
 PAGES = ("bread", "rye", "salt", "sundial", "a,b")
 PATHS = [f"/v1/articles/{page}/related?limit={n}&exclude=x{m}" for m, n, page in product(range(300), (1, 5, 9), PAGES)]
@@ -28,6 +29,7 @@ PATHS = [f"/v1/articles/{page}/related?limit={n}&exclude=x{m}" for m, n, page in
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Cluster]:
+    need_postgres()
     with cluster() as found:
         yield found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.postgres_server import Server
 from corpus.catalogue import build_catalogue
 from corpus.errors import DecisionLogError, EditionError
 from corpus.records import essay_from_record
@@ -17,7 +18,7 @@ from recommender.editor_labels import EditorLabels
 from recommender.store import open_store
 from service.cli import app
 from service.live_decisions import LiveDecisions
-from tests.postgres import Server
+from tests.postgres import new_server
 from tests.recommender.decided import decide
 from tests.service.editions import Clock, publish_edition
 
@@ -107,7 +108,7 @@ def heard(replica: Replica) -> object:
 def test_while_the_database_is_away_what_was_read_holds_and_then_what_is_new(
     edition: Edition, open_replica: Callable[[str], Replica]
 ) -> None:
-    server = Server.new()
+    server = new_server()
     try:
         replica, other = open_replica(server.url()), open_replica(server.url())
         replica.log.append([decide("exclude", "bread", "rye")])

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from benchmarks.postgres_server import Server
 from recommender.drafts import DraftReader
 from recommender.edition import Edition, open_current
 from recommender.job import BuildOptions, build
@@ -19,7 +20,6 @@ from service.drafts import DraftDesk
 from service.keys import digest
 from service.settings import Settings
 from tests.fakes import CountingEncoder
-from tests.postgres import Server
 from tests.service.editions import ODD_IDS, publish_edition, publish_other_edition
 from tests.service.posting import KEY, WITH_KEY
 from tests.service.running import Client, running

@@ -71,7 +71,7 @@ imports: setup
 	$(BIN)/lint-imports
 
 tests: setup
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
 
 gate: setup
 	$(BIN)/python -m benchmarks.gate

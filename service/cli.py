@@ -74,6 +74,7 @@ class ProfileName(StrEnum):
 
 def main() -> None:
     """Run the command line; expected failures end in one line and exit code 1."""
+    _open_closed_streams()
     try:
         app()
     except RelatedArticlesError as error:
@@ -83,6 +84,16 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # a home that may not be written, a full disk
         _fail(sentence_of(error))
+
+
+def _open_closed_streams() -> None:
+    """Have /dev/null in the place of standard streams that are closed, as some who start services leave them: else the
+    next file gets the number that libraries and workers write to."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def _fail(sentence: str) -> None:

@@ -51,10 +51,15 @@ class RunningServer:
 
 
 @contextmanager
-def running(home: Path, *, workers: int = 1, port: int = 0, **environment: str) -> Iterator[RunningServer]:
-    """A service that has said where it listens. port: 0 takes a free one. Nothing of it is left afterwards."""
+def running(
+    home: Path, *, workers: int = 1, port: int = 0, closed: str = "", **environment: str
+) -> Iterator[RunningServer]:
+    """A service that has said where it listens. port: 0 takes a free one. closed: how a shell closes its streams, such as
+    ">&-". Nothing of it is left afterwards."""
     command = [sys.executable, "-c", "from service.cli import main; main()", "serve"]
     command += ["--home", str(home), "--port", str(port), "--workers", str(workers)]
+    if closed:
+        command = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
     with subprocess.Popen(
         command,
         cwd=ROOT,

@@ -158,3 +158,14 @@ def wait_for_another_worker(server: RunningServer, known: set[int]) -> int:
                 if connection.sock.getsockname()[1] in server.clients(worker):
                     return worker
     raise AssertionError("nobody took the place of the killed worker")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_serves_when_its_input_and_output_are_closed(home: Path, workers: int) -> None:
+    with running(home, workers=workers, closed="<&- >&-", RELATED_ACCESS_LOG="true") as server:
+        with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
+            connection.request("GET", BREAD)
+            assert connection.getresponse().status == 200
+        assert {Path(f"/proc/{pid}/fd/{n}").readlink() for pid in server.workers() for n in (0, 1)} == {
+            Path(os.devnull)
+        }

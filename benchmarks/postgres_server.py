@@ -100,13 +100,16 @@ class Server:
 
     def kill(self) -> None:
         """kill -9 of all its processes."""
-        import psutil
-
-        postmaster = psutil.Process(self._pid())
-        for process in (postmaster, *postmaster.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self.stop()
+
+    def freeze(self) -> None:
+        """Have it hang: connections stand, and nothing is answered until it is thawed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        self._signal(signal.SIGCONT)
 
     def promote(self) -> None:
         """Make a standby a primary; it is one when this returns."""
@@ -116,6 +119,15 @@ class Server:
         """Stop it and remove its data."""
         self.stop()
         shutil.rmtree(self._folder)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send all its processes a signal."""
+        import psutil
+
+        postmaster = psutil.Process(self._pid())
+        for process in (postmaster, *postmaster.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def _pid(self) -> int:
         return int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])

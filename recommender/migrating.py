@@ -67,8 +67,8 @@ def copy_log(source: DecisionLog, target: DecisionLog, watch: Watch) -> CopiedLo
 def copy_edition(source: Store, target: Store, keep: int, watch: Watch) -> CopiedEdition | None:
     """Publish a store's current edition in another, and compare their manifests, which hold the digests of all files.
 
-    None when there is none. One that is newer stays the current one. keep: see Store.publish().
-    Raises EditionError.
+    None when there is none. A newer one stays the current one, and so does whatever is current where the copy has been
+    before: somebody may have stepped back from it. keep: see Store.publish(). Raises EditionError.
     """
     try:
         edition = open_current(source)
@@ -76,7 +76,7 @@ def copy_edition(source: Store, target: Store, keep: int, watch: Watch) -> Copie
         return None
     essays = edition.manifest["counts"]["essays"]
     shown, is_new = _shown(target), edition.id not in target.ids()
-    if shown < edition.id:
+    if is_new and shown < edition.id:
         target.publish(edition, None, keep, watch.stage("copying the edition", essays))
         shown = target.current_id()
     if shown == edition.id and target.open(edition.id).manifest != edition.manifest:

@@ -29,8 +29,14 @@ _CONNECTING: dict[str, Any] = {
 }
 """So a host that has vanished without a word is given up after some three seconds."""
 _READING = {"target_session_attrs": "prefer-standby", "load_balance_hosts": "random"}
+_READING_ONE_HOST = {"target_session_attrs": "any"}
 _READ_SECONDS = 5
-"""A look-up that takes longer is given up."""
+"""A look-up that takes longer is given up: by the server, or a second later here, for one that hangs keeps no time."""
+_STALLED_MS = 60_000
+"""So long a server may leave what it is sent unread while an edition is uploaded."""
+VANISHED = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""Settings of a session that holds locks: the server notices within half a minute that we have vanished, not after two
+hours."""
 _ATTEMPTS = 3
 """Standby, another one, primary."""
 _IDLE = 8
@@ -62,6 +68,22 @@ class _HalfvecDumper(Dumper):
 adapters.register_dumper(Halfvec, _HalfvecDumper)  # a connection knows what was registered before it was opened
 
 
+class Connection(psycopg.Connection[Row]):
+    """A connection that ends when the server does not answer in time. limit: in seconds; None waits for ever."""
+
+    limit: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """As psycopg's, for at most so many seconds, or the limit. Raises OperationalError when they are over."""
+        if timeout is not None or self.limit is None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.limit)
+        except errors._WaitTimeout:  # as its own callers catch it
+            self.close()
+            raise psycopg.OperationalError(f"no answer within {self.limit:g} seconds") from None
+
+
 class Database:
     """A database, for many threads. name: its URL without user and password. All of it raises StoreAway where no host
     answers; open one with open_database()."""
@@ -71,10 +93,11 @@ class Database:
         self.name = _name(given)
         known = _CONNECTING | given
         self._writing = {**known, "target_session_attrs": "read-write"}
+        self._uploading = {"tcp_user_timeout": _STALLED_MS} | given | {"target_session_attrs": "read-write"}
+        self.hosts = _each_host(self._writing)
         self._primary = _Connections(self.name, self._writing)
-        self._readers = (
-            _Connections(self.name, _READING | known) if "," in str(given.get("host", "")) else self._primary
-        )
+        self._has_standbys = len(self.hosts) > 1
+        self._readers = _Connections(self.name, (_READING if self._has_standbys else _READING_ONE_HOST) | known)
 
     def rows(
         self,
@@ -92,7 +115,7 @@ class Database:
             try:
                 return self._readers.rows(query, values, settings, prepared)
             except errors.UndefinedTable:
-                if self._readers is self._primary:
+                if not self._has_standbys:
                     raise
                 return self._primary.rows(query, values, settings, prepared)
 
@@ -109,14 +132,22 @@ class Database:
         except StoreAway:
             return self.rows(query, values)
 
-    def connect(self, hosts: str) -> psycopg.Connection:
-        """A new connection, without the sentences of telling(). hosts: a libpq target_session_attrs."""
-        return psycopg.connect(**self._writing | {"target_session_attrs": hosts})
+    def connect(self, limit: float, host: Mapping[str, str] | None = None) -> Connection:
+        """A new connection to the primary, or to one of `hosts`, whichever it is; without the sentences of telling().
+        limit: see Connection."""
+        one = {**host, "target_session_attrs": "any"} if host else {}
+        db = Connection.connect(**self._writing | one)
+        db.limit = limit
+        return db
 
     @contextmanager
-    def primary(self) -> Iterator[psycopg.Connection]:
-        """A connection of its own to the primary; each statement is a transaction, and may take as long as it wants."""
-        with telling(self.name), psycopg.connect(**self._writing, autocommit=True) as db:
+    def primary(self, limit: float | None = None) -> Iterator[Connection]:
+        """A connection of its own to the primary; each statement is a transaction, and may take as long as it wants, or
+        the limit: see Connection."""
+        with telling(self.name), Connection.connect(**_CONNECTING | self._uploading, autocommit=True) as db:
+            db.limit = limit
+            for name, value in {**VANISHED, "statement_timeout": "0"}.items():
+                db.execute("SELECT set_config(%s, %s, false)", (name, value))
             yield db
 
 
@@ -129,7 +160,7 @@ class _Connections:
     def __init__(self, name: str, conninfo: dict[str, Any]) -> None:
         self._name, self._conninfo = name, conninfo
         self._lock = Lock()
-        self._idle: list[tuple[float, psycopg.Connection]] = []
+        self._idle: list[tuple[float, Connection]] = []
         self._away: tuple[float, str] | None = None
         finalize(self, _close_all, self._idle)
 
@@ -157,7 +188,7 @@ class _Connections:
                 self._give(opened, db)
         raise AssertionError  # for mypy
 
-    def _take(self) -> tuple[float, psycopg.Connection]:
+    def _take(self) -> tuple[float, Connection]:
         with self._lock:
             while self._idle:
                 opened, db = self._idle.pop()
@@ -168,7 +199,7 @@ class _Connections:
                 raise StoreAway(self._away[1])
         return time.monotonic(), self._connect()
 
-    def _give(self, opened: float, db: psycopg.Connection) -> None:
+    def _give(self, opened: float, db: Connection) -> None:
         with self._lock:
             if not db.closed and len(self._idle) < _IDLE:
                 self._idle.append((opened, db))
@@ -179,10 +210,11 @@ class _Connections:
         with self._lock:
             _close_all(self._idle)
 
-    def _connect(self) -> psycopg.Connection:
+    def _connect(self) -> Connection:
         try:
             with telling(self._name):
-                db = psycopg.connect(**self._conninfo, autocommit=True)
+                db = Connection.connect(**self._conninfo, autocommit=True)
+                db.limit = _READ_SECONDS + 1
                 db.execute(f"SET statement_timeout = {_READ_SECONDS * 1000}".encode())
         except StoreAway as error:
             self._away = time.monotonic() + _REST, str(error)
@@ -192,7 +224,7 @@ class _Connections:
 
 
 def _run(
-    db: psycopg.Connection,
+    db: Connection,
     query: bytes,
     values: Sequence[object],
     settings: Mapping[str, object] | None,
@@ -205,7 +237,7 @@ def _run(
         return db.execute(query, values, prepare=prepared, binary=True).fetchall()
 
 
-def _close_all(idle: list[tuple[float, psycopg.Connection]]) -> None:
+def _close_all(idle: list[tuple[float, Connection]]) -> None:
     while idle:
         idle.pop()[1].close()
 
@@ -242,16 +274,20 @@ def telling(name: str) -> Iterator[None]:
         ) from error
 
 
-def _hosts(given: dict[str, Any]) -> str:
-    """The hosts of a connection's parts with their ports, as in a URL."""
-    hosts, ports = (str(given.get(part) or "").split(",") for part in ("host", "port"))
-    if len(ports) < len(hosts):
-        ports = ports[:1] * len(hosts)
-    return ",".join(f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=False))
+def _each_host(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The hosts of a connection's parts, each with its address and port where these are given."""
+    named = {part: str(given[part]).split(",") for part in ("host", "hostaddr", "port") if given.get(part)}
+    count = max((len(values) for values in named.values()), default=1)
+    return [
+        {part: values[place] if len(values) == count else values[0] for part, values in named.items()}
+        for place in range(count)
+    ]
 
 
 def _name(given: dict[str, Any]) -> str:
-    return f"postgresql://{_hosts(given)}/{given.get('dbname') or given.get('user') or ''}"
+    """Its hosts, as in a URL, and the database."""
+    hosts = (f"{host.get('host', '')}:{host.get('port', '')}".rstrip(":") for host in _each_host(given))
+    return f"postgresql://{','.join(hosts)}/{given.get('dbname') or given.get('user') or ''}"
 
 
 def _parts(url: str) -> dict[str, Any]:

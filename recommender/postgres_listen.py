@@ -78,7 +78,7 @@ class _Ear:
             self._ended.wait(RETRY_SECONDS)
 
     def _listen(self) -> None:
-        with self._database.primary() as db:
+        with self._database.primary(limit=BEAT_SECONDS) as db:
             for channel in self._counts:
                 db.execute(f"LISTEN {channel}".encode())
             for channel in self._counts:

@@ -3,11 +3,11 @@
 Entries are written on the primary, and acknowledged when it says that they are committed: with synchronous standbys
 when these have them. While another host is being made the primary whoever writes waits for it, and sends the same
 entries again: their keys keep them from standing there twice. They are read on the primary, so that an editor sees what
-was just written; on any other host while there is none.
+was just written; while there is none, on the host that has most of them.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
@@ -24,7 +24,7 @@ from corpus.errors import DecisionLogError
 from recommender.decision_signal import Signal, give
 from recommender.decision_tables import REVISION, head, last_of, migrate, revision_of
 from recommender.decisions import Decision
-from recommender.postgres import Database
+from recommender.postgres import VANISHED, Connection, Database
 from recommender.postgres_listen import DECISIONS, Listener
 
 T = TypeVar("T")
@@ -33,14 +33,15 @@ WRITE_SECONDS = 8.0
 """So long an append waits for a primary: failing over takes Patroni, or a cloud, some seconds once it has noticed."""
 LOOK_SECONDS = 3.0
 """Though nothing was heard the log is looked at this often."""
-_STATEMENT_TIMEOUT = "5s"
+_STATEMENT_SECONDS = 5
+_GIVEN_UP_AFTER = 1.0
+"""Seconds after which a server that should have given up is taken for one that hangs."""
 _PAUSE_SECONDS = 0.1
 _REST = 1.0
 """Seconds after a read that failed in which none is tried."""
 _MIGRATING = 0x52454C41_03
-_SESSION = b"""
-SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false),
-    set_config('synchronous_commit', CASE WHEN is_set IN ('off', 'local') THEN 'on' ELSE is_set END, false)
+_DURABLE = b"""
+SELECT set_config('synchronous_commit', CASE WHEN is_set IN ('off', 'local') THEN 'on' ELSE is_set END, false)
 FROM current_setting('synchronous_commit') AS is_set
 """
 """A commit that a crash may take away, or a failover, is none: a server that does not wait is told to."""
@@ -52,8 +53,8 @@ class PostgresLog:
     def __init__(self, database: Database, folder: Path, listener: Listener) -> None:
         self.name = database.name
         self._folder, self._listener = folder, listener
-        self._primary = _engine(database, "read-write")
-        self._any = _engine(database, "any")
+        self._primary = _engine(database)
+        self._each = [_engine(database, host) for host in database.hosts]
         self._is_made = False
         self._least = 0
         self._away: tuple[float, str] | None = None
@@ -103,23 +104,43 @@ class PostgresLog:
                 except DBAPIError as error:
                     if not _may_pass(error):
                         raise
-                return self._find(self._any, work)
+                return self._find_most(work)
         except DecisionLogError as error:
             self._away = time.monotonic() + _REST, str(error)
             raise
 
-    def _find(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T | None:
+    def _find(self, engine: sa.Engine, work: Callable[[sa.Connection], T], least: int = 0) -> T | None:
+        """What the work finds on a host. least: the last entry that it must have; None is returned where it has not."""
         with engine.connect() as db:
             if not self._has_tables(db):
                 return None
             last = int(db.execute(sa.select(head.c.last)).scalar_one())
-            if engine is self._any and last < self._least:
-                raise DecisionLogError(
-                    f"the log of decisions in {self.name} can be read on a standby only, which does not have all of it "
-                    "yet: see to the primary"
-                )
+            if last < least:
+                return None
             self._least = last
             return work(db)
+
+    def _find_most(self, work: Callable[[sa.Connection], T]) -> T | None:
+        """What the work finds on the host that has most of the log: of several standbys one may be behind."""
+        found: dict[sa.Engine, int] = {}
+        fault: DBAPIError | None = None
+        for engine in self._each:
+            try:
+                with engine.connect() as db:
+                    found[engine] = int(db.execute(sa.select(head.c.last)).scalar_one()) if self._has_tables(db) else 0
+            except DBAPIError as error:
+                if not _may_pass(error):
+                    raise
+                fault = error
+        if not found:
+            raise fault or AssertionError
+        most = max(found, key=found.__getitem__)
+        if found[most] < self._least:
+            raise DecisionLogError(
+                f"the log of decisions in {self.name} can be read on a standby only, which does not have all of it "
+                "yet: see to the primary"
+            )
+        return self._find(most, work)
 
     def _has_tables(self, db: sa.Connection) -> bool:
         """Whether there is a log; one of an older version becomes one of this."""
@@ -210,11 +231,21 @@ class _Unconfirmed(Exception):
     """A commit of which the server does not say that it outlasts a failover."""
 
 
-def _engine(database: Database, hosts: str) -> sa.Engine:
-    def connect() -> psycopg.Connection:
-        db = database.connect(hosts)
+def _engine(database: Database, host: Mapping[str, str] | None = None) -> sa.Engine:
+    """For the primary, or for one of its hosts, whatever that is."""
+    settings = {
+        "search_path": SCHEMA,
+        "statement_timeout": f"{_STATEMENT_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{_STATEMENT_SECONDS}s",
+        **VANISHED,
+    }
+
+    def connect() -> Connection:
+        db = database.connect(_STATEMENT_SECONDS + _GIVEN_UP_AFTER, host)
         try:
-            db.execute(_SESSION, (SCHEMA, _STATEMENT_TIMEOUT))
+            for name, value in settings.items():
+                db.execute("SELECT set_config(%s, %s, false)", (name, value))
+            db.execute(_DURABLE)
             db.commit()
         except psycopg.Error:
             db.close()
@@ -222,7 +253,7 @@ def _engine(database: Database, hosts: str) -> sa.Engine:
         return db
 
     url = "postgresql+psycopg://"
-    if hosts == "any":  # it is used while there is no primary, and must find one that has come back
+    if host:  # it is used while there is no primary only
         return sa.create_engine(url, creator=connect, poolclass=NullPool)
     return sa.create_engine(url, creator=connect, pool_pre_ping=True, pool_recycle=300, pool_timeout=WRITE_SECONDS)
 
@@ -232,7 +263,11 @@ def _may_pass(error: Exception) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(
         cause,
-        _Unconfirmed | psycopg.OperationalError | psycopg.InterfaceError | errors.ReadOnlySqlTransaction,
+        _Unconfirmed
+        | psycopg.OperationalError
+        | psycopg.InterfaceError
+        | errors.ReadOnlySqlTransaction
+        | errors.IdleInTransactionSessionTimeout,
     )
 
 
@@ -244,7 +279,7 @@ def _confirmed(db: sa.Connection, until: float) -> Iterator[None]:
     alone; PostgreSQL calls that a warning.
     """
     driver = db.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)  # noqa: S101 (for mypy)
+    assert isinstance(driver, Connection)  # noqa: S101 (for mypy)
     warnings: list[str] = []
 
     def note(told: errors.Diagnostic) -> None:
@@ -252,12 +287,15 @@ def _confirmed(db: sa.Connection, until: float) -> Iterator[None]:
             warnings.append(told.message_primary or "a warning")
 
     driver.add_notice_handler(note)
-    timer = Timer(max(until - time.monotonic(), _PAUSE_SECONDS), _cancel, (driver,))
+    left = max(until - time.monotonic(), _PAUSE_SECONDS)
+    timer = Timer(left, _cancel, (driver,))
     timer.daemon = True
     timer.start()
+    usual, driver.limit = driver.limit, left + 2 * _GIVEN_UP_AFTER
     try:
         yield
     finally:
+        driver.limit = usual
         timer.cancel()
         timer.join()
         driver.remove_notice_handler(note)
@@ -267,4 +305,4 @@ def _confirmed(db: sa.Connection, until: float) -> Iterator[None]:
 
 def _cancel(driver: psycopg.Connection) -> None:
     with suppress(psycopg.Error):  # it is lost already, as the one who waits will hear
-        driver.cancel_safe(timeout=1.0)
+        driver.cancel_safe(timeout=_GIVEN_UP_AFTER)

@@ -141,7 +141,7 @@ class PostgresEdition(Edition):
         return Items(self._store, self._store.named([lists.id, *(entry.id for entry in entries)]))
 
     def check_sizes(self) -> None:
-        """Raises EditionError unless the database has all of every file."""
+        """Raises EditionError unless the database has all of every file; essays are rows there, and not counted."""
         found: dict[str, int] = dict(self._rows("SELECT name, sum(length(data))::bigint FROM {}.files GROUP BY name"))
         for name, (size, _) in self.manifest["files"].items():
             if name != ESSAYS and size != found.get(name, 0):
@@ -161,13 +161,16 @@ class PostgresEdition(Edition):
             self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / MANIFEST, self._text)
         aside = self.folder / f".{name}-{get_native_id()}"
-        with aside.open("wb") as file:
-            file.writelines(self._lines() if name == ESSAYS else self._parts(name))
-        aside.replace(self.folder / name)
+        try:
+            with aside.open("wb") as file:
+                file.writelines(self._lines() if name == ESSAYS else self._parts(name))
+            aside.replace(self.folder / name)
+        finally:
+            aside.unlink(missing_ok=True)
 
     def _clear_others(self) -> None:
         """Remove the files of editions that the database has no longer."""
-        there = {ident for (ident,) in self._database.rows(_IDS)}
+        there = {ident for (ident,) in self._database.newest_rows(_IDS)}
         for folder in self.folder.parent.glob("*"):
             if folder.name not in there:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -313,7 +316,7 @@ class PostgresStore:
             try:
                 known = self._database.rows_of_primary(_CURRENT)
             except StoreAway:
-                known = [max(self._known, *self._database.rows(_CURRENT))]
+                known = [max([self._known, *map(tuple, self._database.rows(_CURRENT))])]
             self._known = known[0] if known else _NOTHING
 
     def _open(self, entry: _Entry, quickly: bool = False) -> Edition:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from corpus.errors import EditionError, NoEdition, StoreAway
+from corpus.errors import EditionError, StoreAway
 from recommender import publishing
 from recommender.edition import Edition, current_id, edition_ids, open_edition, served_bytes
 from recommender.publish_gate import Held
@@ -147,7 +147,9 @@ def follow(store: Store, home: Path, keep: int) -> None:
     """
     try:
         current = open_current(store)
-    except NoEdition:
+    except StoreAway:
+        raise
+    except EditionError:  # none, or one that this version cannot read: a build makes another
         return
     here = FolderStore(home)
     with suppress(EditionError):

@@ -103,7 +103,7 @@ def _print_copied(source: str, target: str, copied: "CopiedLog", edition: "Copie
     print(f"edition    {edition.id}, {edition.essays:,} essays: {how}")
     if edition.shown != edition.id:
         print(
-            f"{target} goes on with edition {edition.shown}, which is newer; `related rollback` steps back",
+            f"{target} goes on with edition {edition.shown}: `related rollback {edition.id}` shows this one",
             file=sys.stderr,
         )
     print(f"{source} is as it was")

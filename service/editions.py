@@ -204,7 +204,8 @@ class LiveEdition:
                 self._take_up(self._open())
                 self._mark, self._tried = mark, now
             self._take_up_ready()
-            self.decisions.follow()
+            with self._waiting():
+                self.decisions.follow()
             self._hear_decisions()
         self._looked = now
 

@@ -1,6 +1,7 @@
 """Answers that were given, in case they are asked for again, or nothing else can be had."""
 
 from collections import OrderedDict
+from sys import getsizeof
 from threading import Lock
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ ROOM_OF_A_DATABASE = 64_000_000
 """Bytes where a database holds the editions: every answer that costs no look-up spares it some, and when it is away
 there are no others. Some 10,000 pages, in the one encoding that most ask for."""
 
-_OVERHEAD = 700
-"""Of an entry beside its bytes."""
+_OVERHEAD = 600
+"""Of an entry beside its bytes and what was asked."""
 _OTHERS = 8
 """One part in so many is for answers to more than the article alone; plain pages are the last to go."""
 
@@ -71,7 +72,7 @@ class Kept:
         with self._lock:
             self._drop(question)
             (self._others if question.asked else self._plain)[question] = given
-            self._count(question, _size(given))
+            self._count(question, _size(question, given))
             while self._used > self._room:
                 crowded = self._of_others * _OTHERS > self._room or not self._plain
                 self._drop(next(iter(self._others if crowded else self._plain)))
@@ -79,7 +80,7 @@ class Kept:
     def _drop(self, question: Question) -> None:
         given = (self._others if question.asked else self._plain).pop(question, None)
         if given:
-            self._count(question, -_size(given))
+            self._count(question, -_size(question, given))
 
     def _count(self, question: Question, size: int) -> None:
         self._used += size
@@ -87,8 +88,9 @@ class Kept:
             self._of_others += size
 
 
-def _size(given: Given) -> int:
-    return len(given.body.data) + _OVERHEAD
+def _size(question: Question, given: Given) -> int:
+    """In bytes."""
+    return len(given.body.data) + getsizeof(question.ident) + getsizeof(question.asked) + _OVERHEAD
 
 
 class Addresses:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from threading import Lock
 from typing import NamedTuple
 
@@ -25,6 +26,15 @@ class _Held(NamedTuple):
     edition: Edition
     entries: Log
     standing: Standing
+    pages: "_Pages"
+
+
+class _Pages:
+    """What replaying must know of an edition, which never changes: each thing is looked up once."""
+
+    def __init__(self, edition: Edition) -> None:
+        self.has = cache(edition.has)
+        self.offered_in = cache(edition.offered_in)
 
 
 class LiveDecisions:
@@ -48,7 +58,8 @@ class LiveDecisions:
         self.fault: str | None = None
 
     def standing(self, edition: Edition) -> Standing:
-        """What holds now in this edition; the same object as long as that is the same. Raises DecisionLogError."""
+        """What holds now in this edition; the same object as long as that is the same. Raises DecisionLogError, and
+        what the edition raises where it cannot be read."""
         hint = self._watch.hint()
         if not self._is_heard(hint):
             self._hear(hint)
@@ -56,7 +67,8 @@ class LiveDecisions:
             held, entries = self._held, self._entries
             is_same = held is not None and held.edition is edition and held.entries is entries
             if held is None or not is_same or self._has_expired(held.standing):
-                self._held = held = _Held(edition, entries, Standing(entries, self._now(), edition))
+                pages = held.pages if held is not None and held.edition is edition else _Pages(edition)
+                self._held = held = _Held(edition, entries, Standing(entries, self._now(), pages), pages)
             return held.standing
 
     def holds(self, standing: Standing) -> bool:
@@ -138,7 +150,7 @@ class LiveDecisions:
 
     def _may_try_again(self) -> bool:
         """Whether what could not be read should be tried again."""
-        return bool(self.fault) and self._now() - self._tried >= TRY_AGAIN
+        return bool(self.fault) and abs(self._now() - self._tried) >= TRY_AGAIN
 
     def _has_expired(self, standing: Standing) -> bool:
         return standing.next_change is not None and self._now() >= standing.next_change

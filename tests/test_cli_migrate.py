@@ -18,6 +18,7 @@ from recommender.decision_log import DecisionLog
 from recommender.decisions import LOG_FILE, Decision
 from recommender.edition import current_id, file_digest
 from recommender.migrating import digest_of
+from recommender.publishing import roll_back
 from recommender.store import open_store
 from service.cli import app
 from tests.recommender.decided import decide, undo
@@ -128,6 +129,21 @@ def test_what_was_decided_there_since_stays_and_a_newer_edition_too(home: Path, 
     assert held(other, tmp_path)[-1].key == "later"
     assert (found["edition"]["shown"], current_id(other)) == (newer, newer)
     assert "holds 1 more, decided there since" in run(address(home), address(other)).output
+
+
+def test_an_edition_that_was_stepped_back_from_there_stays_so(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    migrated(address(home), address(other))
+    first = current_id(home)
+    second = publish_other_edition(home)
+    migrated(address(home), address(other))
+    roll_back(other)
+
+    found = migrated(address(home), address(other))
+
+    assert found["edition"] == {"id": second, "essays": 12, "is_new": False, "shown": first}
+    assert current_id(other) == first
+    assert f"goes on with edition {first}" in run(address(home), address(other)).output
 
 
 @pytest.mark.parametrize("to", ["sqlite", "postgres"])

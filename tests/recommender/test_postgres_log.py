@@ -161,6 +161,47 @@ def test_a_standby_that_is_behind_takes_nothing_back(
     assert [entry.key for entry in open_at(both(server, standby)).since()] == ["first"], "who knew nothing takes it"
 
 
+def test_of_several_standbys_the_one_that_has_most_is_read(
+    server: Server, standby: Server, open_at: Callable[[str], DecisionLog]
+) -> None:
+    other = server.standby()
+    try:
+        url = f"{both(server, standby).removesuffix('/postgres')},127.0.0.1:{other.port}/postgres"
+        log = open_at(url)
+        log.append([review("first")])
+        wait_for(lambda: open_at(standby.url()).since())
+        standby.execute("SELECT pg_wal_replay_pause()")
+        log.append([review("second")])
+        wait_for(lambda: len(open_at(other.url()).since()) == 2)
+        server.kill()
+
+        assert [entry.key for entry in open_at(url).since()] == ["first", "second"], "by whoever begins now"
+        assert [entry.key for entry in log.since()] == ["first", "second"]
+    finally:
+        other.remove()
+
+
+def test_a_primary_that_hangs_keeps_no_writer_from_the_one_that_was_promoted(
+    server: Server, standby: Server, open_at: Callable[[str], DecisionLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.postgres_log._STATEMENT_SECONDS", 1)
+    monkeypatch.setattr("recommender.postgres_log.WRITE_SECONDS", PATIENCE)
+    log = open_at(both(server, standby))
+    log.append([review("first")])
+    wait_for(lambda: open_at(standby.url()).since())
+    server.freeze()
+    try:
+        standby.promote()
+        with ThreadPoolExecutor() as pool:
+            try:
+                pool.submit(log.append, [review("second")]).result(PATIENCE)
+            finally:
+                server.thaw()
+    finally:
+        server.kill()
+    assert [entry.key for entry in open_at(standby.url()).since()] == ["first", "second"]
+
+
 def test_a_commit_that_no_standby_confirms_is_not_acknowledged_until_one_does(
     server: Server, open_at: Callable[[str], DecisionLog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,14 +252,16 @@ def test_a_database_that_is_away_is_refused_with_a_sentence_that_holds_no_secret
 
 
 def test_a_host_that_is_away_is_not_tried_by_every_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recommender.postgres import Connection
+
     log, tried = open_log(f"{tmp_path} postgresql://127.0.0.1:1/site"), list[object]()
-    connect = psycopg.connect
+    connect = Connection.connect
 
     def count(**more: Any) -> Any:
         tried.append(more)
         return connect(**more)
 
-    monkeypatch.setattr(psycopg, "connect", count)
+    monkeypatch.setattr(Connection, "connect", count)
     for _ in range(20):
         with pytest.raises(DecisionLogError):
             log.since()

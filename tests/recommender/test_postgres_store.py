@@ -3,18 +3,20 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.postgres_server import Server
-from corpus.errors import EditionError, StoreAway, UnknownEssay
+from corpus.errors import EditionError, NoEdition, StoreAway, UnknownEssay
 from recommender.decisions import PageDecisions, Pin
-from recommender.edition import ESSAYS, VECTORS, Edition, open_current
+from recommender.edition import ESSAYS, VECTORS, Edition, edition_ids, open_current
 from recommender.job import BuildOptions, build
+from recommender.publish_gate import Held
 from recommender.ranking import Rules
-from recommender.store import Store, open_store
+from recommender.store import Store, follow, open_store
 from tests.fakes import CountingEncoder
 from tests.postgres import new_server
 from tests.service.editions import publish_edition, publish_other_edition
@@ -251,6 +253,86 @@ def test_reading_goes_on_without_the_standby_and_without_the_primary(
         assert store.current_id() == editions[1].id
     finally:
         standby.remove()
+
+
+def test_a_host_that_hangs_keeps_no_look_up_for_ever(
+    own_server: Server, editions: tuple[Edition, Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.postgres._READ_SECONDS", 1)
+    url = own_server.fresh_database()
+    standby = own_server.standby()
+    try:
+        store = open_store(tmp_path / "service", url.replace("/test", f",127.0.0.1:{standby.port}/test"))
+        store.publish(editions[0], None, keep=5)
+        served = store.open(editions[0].id)
+        while not served.find("bread"):
+            pass
+        standby.freeze()
+        with ThreadPoolExecutor() as pool:
+            try:
+                found = [pool.submit(served.find, "bread") for _ in range(4)]
+                assert [item.result(60).id for item in found] == ["bread"] * 4
+            finally:
+                standby.thaw()
+    finally:
+        standby.remove()
+
+
+def test_a_database_that_may_only_be_read_is_read(store: Store, editions: tuple[Edition, Edition], rows: Rows) -> None:
+    store.publish(editions[0], None, keep=5)
+    [(name,)] = rows("SELECT current_database()")
+    rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+        "pg_backend_pid()"
+    )
+
+    assert store.current_id() == editions[0].id
+    assert store.open(editions[0].id).find("bread").id == "bread"
+    assert store.log().since() == []
+
+
+def test_a_standby_of_a_database_that_shows_nothing_yet_is_asked_in_vain(
+    own_server: Server, editions: tuple[Edition, Edition], tmp_path: Path
+) -> None:
+    url = own_server.fresh_database()
+    standby = own_server.standby()
+    try:
+        store = open_store(tmp_path / "service", url.replace("/test", f",127.0.0.1:{standby.port}/test"))
+        store.publish(editions[0], Held(editions[0].id, "none", 0.1, 0.9, "2026-11-01T12:00:00+00:00"), keep=5)
+        own_server.kill()
+
+        assert store.mark() == (0, "")
+        with pytest.raises(NoEdition):
+            store.current_id()
+    finally:
+        standby.remove()
+
+
+def test_a_file_that_could_not_be_fetched_leaves_nothing(
+    store: Store, editions: tuple[Edition, Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: object, name: str) -> Iterator[bytes]:
+        yield b"half"
+        raise StoreAway("the database is away")
+
+    store.publish(editions[0], None, keep=5)
+    edition = store.open(editions[0].id)
+    monkeypatch.setattr("recommender.postgres_store.PostgresEdition._parts", fail)
+    with pytest.raises(StoreAway):
+        edition.check(["overview.sqlite3"])
+    assert [path.name for path in edition.folder.iterdir()] == ["manifest.json"]
+
+
+def test_a_home_does_not_follow_an_edition_that_this_version_cannot_read(
+    store: Store, editions: tuple[Edition, Edition], rows: Rows, tmp_path: Path
+) -> None:
+    store.publish(editions[0], None, keep=5)
+    rows("UPDATE related.editions SET layout = 0")
+
+    follow(store, tmp_path / "builder", keep=5)
+
+    assert edition_ids(tmp_path / "builder") == []
 
 
 def test_what_a_standby_has_not_heard_of_is_read_from_the_primary(

@@ -54,7 +54,7 @@ class RunningServer:
 def running(
     home: Path, *, workers: int = 1, port: int = 0, closed: str = "", **environment: str
 ) -> Iterator[RunningServer]:
-    """A service that has said where it listens. port: 0 takes a free one. closed: how a shell closes its streams, such as
+    """A service that has said where it listens. port: 0 takes a free one. closed: how a shell closes its streams, as in
     ">&-". Nothing of it is left afterwards."""
     command = [sys.executable, "-c", "from service.cli import main; main()", "serve"]
     command += ["--home", str(home), "--port", str(port), "--workers", str(workers)]

@@ -10,7 +10,7 @@ def question(ident: str, asked: str = "") -> Question:
     return Question(ident, asked, "shape", "json", gzipped=False)
 
 
-def given(name: str, size: int = 300, known: int = 0) -> Given:
+def given(name: str, size: int = 280, known: int = 0) -> Given:
     return Given(name, known, Body(b"x" * size, 1))
 
 
@@ -63,6 +63,14 @@ def test_an_answer_larger_than_the_room_is_not_kept() -> None:
     assert len(kept) == 0
     kept.keep(question("bread"), given("name"))
     assert len(kept) == 1, "and takes none of it"
+
+
+def test_a_long_question_takes_room_as_an_answer_does() -> None:
+    kept = Kept(room=20_000)
+    for number in range(50):
+        kept.keep(question("0", asked=f"exclude {number:08000}"), given("name"))
+
+    assert len(kept) == 2
 
 
 def test_many_threads_may_keep_and_find_at_once() -> None:

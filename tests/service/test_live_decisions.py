@@ -405,6 +405,25 @@ def test_a_reading_that_failed_is_tried_again_though_nothing_new_is_written(
     assert site.reasons() == []
 
 
+def test_a_clock_that_is_set_back_keeps_no_reading_from_being_tried_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from corpus.errors import DecisionLogError
+
+    site.decide(decide("review", "bread"))
+    assert site.related() == ["salt", "rye"]
+
+    def fail(self: DecisionLog, last: int = 0) -> list[Decision]:
+        raise DecisionLogError("the disk is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DecisionLog, "since", fail)
+        site.decide(decide("exclude", "bread", "rye"))
+        assert site.related() == ["salt", "rye"]
+    site.clock.advance(hours=-2)
+    assert site.related() == ["salt", "sundial"]
+
+
 def test_a_copy_that_is_put_back_is_what_holds(site: Site) -> None:
     """Its next entry has an id that another one had, and is no other page's answer."""
     site.decide(decide("exclude", "bread", "salt"))
@@ -436,6 +455,18 @@ def test_the_same_standing_is_given_while_nothing_changes(site: Site) -> None:
     site.clock.advance(days=99)
     assert live.standing(edition) is second, "nothing ends"
     assert live.standing(open_current(site.home)) is not second, "of another edition"
+
+
+def test_what_is_excluded_everywhere_is_looked_up_once_an_edition(site: Site) -> None:
+    live, edition, asked = LiveDecisions(DecisionLog(site.home), site.clock), open_current(site.home), list[str]()
+    offered_in = edition.offered_in
+    edition.offered_in = lambda ident: asked.append(ident) or offered_in(ident)  # type: ignore[method-assign]
+    site.decide(decide("exclude", None, "rye"))
+    live.standing(edition)
+    site.decide(decide("exclude", None, "salt"))
+
+    assert live.standing(edition).excluded_everywhere == {"rye", "salt"}
+    assert asked == ["rye", "salt"]
 
 
 def test_odd_ids_can_be_decided_about(site: Site) -> None:

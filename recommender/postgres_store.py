@@ -51,6 +51,8 @@ LAYOUT = 1
 """Of an edition's schema; goes up with each change to it."""
 OLDEST_SERVER = 160_000
 """PostgreSQL 16; the number is libpq's."""
+OLDEST_PGVECTOR = (0, 8)
+"""The first that goes on searching where a filter leaves too few."""
 _GRACE = "1 minute"
 """So long the schema of a dropped edition stays at least."""
 _LOOK_SECONDS = 2.0
@@ -74,6 +76,7 @@ SELECT id, manifest, layout, held, ARRAY(
 _ENTRIES = _ENTRY.encode()
 _ONE = f"{_ENTRY} AND id = %s".encode()
 _IDS = b"SELECT id FROM related.editions WHERE dropped IS NULL"
+_PGVECTOR = b"SELECT extversion FROM pg_extension WHERE extname = 'vector'"
 _CURRENT = b"SELECT turn, id FROM related.current"
 _SWITCH = """
 INSERT INTO related.current AS now VALUES (1, %s, 1)
@@ -373,9 +376,8 @@ class PostgresStore:
 
 
 def _check_server(db: psycopg.Connection, name: str) -> None:
-    """Raises EditionError where the server is too old, or has no pgvector."""
-    found = db.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    if found is None:
+    """Raises EditionError where the server is too old, or has no pgvector or an old one."""
+    if not db.execute(_PGVECTOR).fetchall():
         try:
             db.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except psycopg.Error as error:
@@ -383,6 +385,12 @@ def _check_server(db: psycopg.Connection, name: str) -> None:
                 f"{name} lacks pgvector ({in_one_line(error)}): install it, and have an administrator run CREATE "
                 "EXTENSION vector"
             ) from error
+    for (version,) in db.execute(_PGVECTOR):
+        if tuple(map(int, version.split(".")[:2])) < OLDEST_PGVECTOR:
+            raise EditionError(
+                f"{name} has pgvector {version}, and {OLDEST_PGVECTOR[0]}.{OLDEST_PGVECTOR[1]} is needed: have an "
+                "administrator install it and run ALTER EXTENSION vector UPDATE"
+            )
     if db.info.server_version < OLDEST_SERVER:
         raise EditionError(f"{name} runs PostgreSQL {db.info.server_version // 10_000}: 16 or newer is needed")
 

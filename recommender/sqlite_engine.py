@@ -45,7 +45,7 @@ def telling(path: Path) -> Iterator[None]:
 
 
 def _engine(path: Path) -> sa.Engine:
-    """An engine whose transactions begin with the lock for writing where they may write."""
+    """An engine for the file."""
     engine = sa.create_engine(f"sqlite:///{path.absolute()}", connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")

@@ -442,6 +442,23 @@ def test_a_text_that_postgresql_cannot_hold_is_told(store: Store, tmp_path: Path
     assert store.ids() == []
 
 
+def test_an_old_pgvector_is_refused(
+    store: Store, editions: tuple[Edition, Edition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.postgres_store.OLDEST_PGVECTOR", (99, 1))
+    with pytest.raises(EditionError, match=r"has pgvector 0\.\d+\.\d+, and 99\.1 is needed"):
+        store.publish(editions[0], None, keep=5)
+
+
+def test_an_upload_takes_as_long_as_it_wants(database: str, rows: Rows) -> None:
+    from recommender.postgres import open_database
+
+    [(name,)] = rows("SELECT current_database()")
+    rows(f"ALTER DATABASE {name} SET statement_timeout = 50")
+    with open_database(database).primary() as db:
+        assert db.execute("SELECT 1 FROM pg_sleep(0.2)").fetchall() == [(1,)]
+
+
 def test_who_may_not_write_is_told(
     postgres: Server, database: str, editions: tuple[Edition, Edition], tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ or for more folders than the system lets one process watch.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from corpus.errors import SourceNotFound
@@ -22,10 +22,10 @@ SETTLED_AFTER = 30.0
 """Seconds after which a change counts, though the files keep changing."""
 
 
-def look(sources: Sequence[Path]) -> Look:
-    """The page files of the sources as they are now."""
+def look(sources: Sequence[Path], apart: Collection[Path] = ()) -> Look:
+    """The page files of the sources as they are now. apart: see list_pages()."""
     try:
-        files = list_pages(sources).files
+        files = list_pages(sources, apart).files
     except (SourceNotFound, OSError):  # a folder that goes while it is listed
         return None
     found = {}
@@ -43,16 +43,17 @@ def wait_for_change(
     seen: Look,
     at_most: float | None = None,
     wait: Callable[[float], None] = time.sleep,
+    apart: Collection[Path] = (),
 ) -> Look:
     """Wait until the sources are no longer as they were seen, and two looks agree; returns the last one.
 
-    at_most: come back after so many seconds though nothing has changed.
+    at_most: come back after so many seconds though nothing has changed. apart: see list_pages().
     """
     waited = settling = 0.0
     last = seen
     while True:
         start = time.monotonic()
-        now = look(sources)
+        now = look(sources, apart)
         if now != seen and (now == last or settling >= SETTLED_AFTER):
             return now
         if at_most is not None and waited >= at_most:

@@ -1,11 +1,11 @@
 """Files and folders -> pages -> essays and problems."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from corpus.decoding import decode
+from corpus.decoding import decode, plain
 from corpus.errors import RelatedArticlesError, SourceNotFound
 from corpus.essay import Essay, PageProblem, PageRejected
 from corpus.page_cache import PageCache
@@ -46,23 +46,25 @@ class Listing:
     passed_over: dict[str, int]
 
 
-def list_pages(sources: Sequence[Path]) -> Listing:
+def list_pages(sources: Sequence[Path], apart: Collection[Path] = ()) -> Listing:
     """Every page file: sources as given, folders in name order, hidden files and linked folders left out.
 
+    apart: folders whose files are no pages, wherever they lie.
     Raises SourceNotFound when a source does not exist. A file of an unknown kind is counted when it was met in a
     folder, and becomes a problem when it was named.
     """
     files: dict[Path, None] = {}
     passed_over: Counter[str] = Counter()
+    resolved = {folder.resolve() for folder in apart}
     for source in sources:
         if source.is_dir():
-            for path in _files_below(source):
+            for path in _files_below(source, resolved):
                 if path.stem.lower() in ABOUT_A_FOLDER:
-                    passed_over[path.name] += 1
-                elif kind_of(path):
+                    passed_over[_shown(path.name)] += 1
+                elif kind_of(path) or path.is_dir():
                     files[path] = None
                 else:
-                    passed_over[path.suffix.lower() or path.name] += 1
+                    passed_over[_shown(path.suffix.lower() or path.name)] += 1
         elif source.exists():
             files[source] = None
         else:
@@ -121,13 +123,19 @@ def _place(essay: Essay, path: Path) -> str:
     return essay.source if essay.source.startswith(_shown(path)) else _shown(path)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
+def _files_below(folder: Path, apart: Collection[Path]) -> Iterator[Path]:
+    """And the folders that cannot be read, in their place."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    for path in entries:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            if not path.is_symlink():
-                yield from _files_below(path)
+            if not path.is_symlink() and not (apart and path.resolve() in apart):
+                yield from _files_below(path, apart)
         else:
             yield path
 
@@ -170,7 +178,7 @@ def page_key(cache: PageCache, data: bytes, file: PageFile, options: PageOptions
 def read_page_bytes(path: Path, options: PageOptions) -> bytes:
     """A page's file. Raises PageRejected, or OSError, when it is none that could be parsed."""
     if not path.is_file():
-        raise PageRejected("not a regular file")
+        raise PageRejected("a folder that cannot be read" if path.is_dir() else "not a regular file")
     size = path.stat().st_size
     if size > options.max_page_bytes:
         raise PageRejected(f"{size:,} bytes; a page may have {options.max_page_bytes:,} (setting max_page_bytes)")
@@ -211,7 +219,8 @@ def _parse_text(text: str, file: PageFile, options: PageOptions) -> Essay:
 def _ident(path: Path) -> str:
     """The id of a page that says none: its name's stem, or its folder's where it is that folder's index."""
     named_by_folder = path.stem in ("index", "_index")
-    return _shown(path.absolute().parent.name if named_by_folder else path.stem)
+    name = path.absolute().parent.name if named_by_folder else path.stem
+    return plain(_shown(name)).strip() or plain(_shown(path.name)).strip()  # as a record's
 
 
 def _shown(path: Path | str) -> str:

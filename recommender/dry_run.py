@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corpus.catalogue import Catalogue, build_catalogue
 from corpus.errors import EditionError
@@ -95,9 +95,10 @@ def plan_build(
     before = _digests(current) if current else {}
     after = {essay.id: _digest(essay_to_record(essay)) for essay in pages.essays}
     new, removed = sorted(after.keys() - before.keys()), sorted(before.keys() - after.keys())
-    changed = sorted(ident for ident in after.keys() & before.keys() if after[ident] != before[ident])
+    changed = sorted(ident for ident in after.keys() & before.keys() if after[ident].said != before[ident].said)
+    moved = any(after[ident].source != before[ident].source for ident in after.keys() & before.keys())
     same_model = current is not None and current.manifest["encoder"] == encoder.fingerprint
-    republish = same_model and not (new or changed or removed)
+    republish = same_model and not (new or changed or removed or moved)
     wanted = current.manifest["counts"]["texts"] if current else 0
     texts = TextCount(wanted, 0, True) if republish else _count_texts(catalogue, encoder, home)
     rates = current.manifest.get("rates", {}) if current else {}
@@ -124,14 +125,20 @@ def _current(home: Path) -> Edition | None:
     return current
 
 
-def _digests(edition: Edition) -> dict[str, bytes]:
+class _Digest(NamedTuple):
+    """said: of all that an essay says. source: where its page lies, which says nothing about it."""
+
+    said: bytes
+    source: str | None
+
+
+def _digests(edition: Edition) -> dict[str, _Digest]:
     return {record["id"]: _digest(record) for record in read_lines(edition.folder / ESSAYS)}
 
 
-def _digest(record: Mapping[str, Any]) -> bytes:
-    """Of all that an essay says; where its page lies says nothing about it."""
+def _digest(record: Mapping[str, Any]) -> _Digest:
     said = {key: value for key, value in record.items() if key != "source"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+    return _Digest(hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest(), record.get("source"))
 
 
 def _count_texts(catalogue: Catalogue, encoder: "Encoder", home: Path) -> TextCount:

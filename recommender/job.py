@@ -109,7 +109,8 @@ class _Build:
 
     def run(self) -> BuildReport:
         """Publish the last edition's files again when nothing has changed, else make new ones."""
-        last = _last_edition(self.home)
+        shown = _shown_edition(self.home)
+        last = shown if shown and _is_intact(shown) else None
         labels = self.labels_of(self.catalogue, last)
         inputs = _inputs_digest(self.catalogue, self.encoder, labels, self.options.index)
         with publishing.writing_to(self.home), _new_edition(self.home) as folder:
@@ -117,9 +118,9 @@ class _Build:
                 manifest, encoded = self._copy(last, folder), 0
                 comparison = _Comparison(last, None, self.options.publish_overlap, changed=0, overlap=1.0)
             else:
-                before = _lists_of(last) if last else None
-                manifest, encoded = self._write(folder, before, labels)
-                comparison = _Comparison(last, before, self.options.publish_overlap)
+                before = _lists_of(shown) if shown else None
+                manifest, encoded = self._write(folder, before if last else None, labels)
+                comparison = _Comparison(shown, before, self.options.publish_overlap)
             return self._publish(folder, {**manifest, "inputs": inputs}, comparison, encoded)
 
     def _copy(self, last: Edition, folder: Path) -> dict[str, Any]:
@@ -263,14 +264,21 @@ def _new_edition(home: Path) -> Iterator[Path]:
         raise
 
 
-def _last_edition(home: Path) -> Edition | None:
-    """The current edition when every file of it is intact."""
+def _shown_edition(home: Path) -> Edition | None:
+    """The current edition when its lists are intact."""
     try:
-        current = open_current(home)
-        current.check()
+        return open_current(home)
     except EditionError:
         return None
-    return current
+
+
+def _is_intact(edition: Edition) -> bool:
+    """Whether every file is as it was written, also those that nothing is compared with."""
+    try:
+        edition.check()
+    except EditionError:
+        return False
+    return True
 
 
 def _inputs_digest(catalogue: Catalogue, encoder: "Encoder", labels: EditorLabels, index: str) -> str:

@@ -50,7 +50,7 @@ def read_site(
     lacks an essay to be removed.
     """
     base = _essays_since(home, increment) if increment else {}
-    listing = list_pages(sources)
+    listing = list_pages(sources, own_folders(home))
     with open_page_cache(home / PLACE) as cache:
         if workers and not workers.engine.alone:
             from recommender.engines.parsing import parse_in_parts
@@ -70,6 +70,11 @@ def read_site(
     if not pages.essays:
         raise RelatedArticlesError(_no_essays(pages))
     return pages
+
+
+def own_folders(home: Path) -> list[Path]:
+    """What this program writes into a home: no pages, though the home may lie among them."""
+    return [home / name for name in ("answers", "cache", "editions", "held", "parts")]
 
 
 def _essays_since(home: Path, increment: Increment) -> dict[str, Essay]:

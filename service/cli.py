@@ -116,9 +116,10 @@ def parse(
     from corpus.essay import Essay
     from corpus.records import essay_to_record
     from corpus.sources import list_pages, read_pages
+    from recommender.reading import own_folders
     from service.console import Bars
 
-    listing = list_pages(sources)
+    listing = list_pages(sources, own_folders(home))
     essays = problems = 0
     with Bars(quiet) as bars:
         progress = bars.stage("reading pages", len(listing.files))

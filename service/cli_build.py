@@ -214,15 +214,17 @@ class _Command:
     def watch(self) -> None:
         """Build whenever the pages have changed. A failure is said once, and the build tried again after a while."""
         from corpus.changes import look, wait_for_change
+        from recommender.reading import own_folders
 
-        seen, said = look(self.sources), ""
+        apart = own_folders(self.settings.home)
+        seen, said = look(self.sources, apart), ""
         try:
             while True:
                 failure = self._build_watched()
                 if failure != said:
                     self._say(failure)
                 said = failure
-                seen = wait_for_change(self.sources, seen, RETRY if failure else None)
+                seen = wait_for_change(self.sources, seen, RETRY if failure else None, apart=apart)
         except _Interrupted as interrupted:
             self._say(str(interrupted))
         except KeyboardInterrupt:
@@ -245,7 +247,8 @@ class _Command:
 
     def _build(self) -> "BuildReport":
         """Build once. Raises _Interrupted."""
-        before, counting = _current(self.settings.home), None
+        store = self.settings.open_store()
+        before, counting = _current(store), None
         try:
             from recommender.engines.workers import open_workers
             from recommender.following import hear_editors
@@ -259,7 +262,6 @@ class _Command:
                 counting = Counting(progress)
                 prepare = partial(make_ready, settings, watch=counting)
                 options, increment = settings.build_options(), self._increment
-                store = settings.open_store()
                 if settings.store is not None:
                     follow(store, settings.home, settings.keep_editions)
                 with open_workers(settings.home, settings.worker_options(self.engine, self.address)) as workers:
@@ -278,7 +280,13 @@ class _Command:
                     self._publish(report.edition, store, counting)
                 return report
         except KeyboardInterrupt:
-            raise _Interrupted(_left_by_interruption(self.settings.home, before, counting)) from None
+            raise _Interrupted(_left_by_interruption(before, _current(store), counting)) from None
+        except OSError as error:
+            if _current(store) != before:
+                raise
+            raise RelatedArticlesError(
+                f"{sentence_of(error)}; nothing was published: free the disk, or choose another --home"
+            ) from error
 
     def _publish(self, ident: str, store: "Store", progress: "Counting") -> None:
         """Show the home's new edition in the store."""
@@ -330,21 +338,18 @@ class _Command:
             raise typer.Exit(1) from error
 
 
-def _current(home: Path) -> str | None:
-    """The id of the published edition."""
-    from recommender.edition import current_id
-
+def _current(store: "Store") -> str | None:
+    """The id of the published edition; None where none can be told."""
     try:
-        return current_id(home)
-    except EditionError:
+        return store.current_id()
+    except (EditionError, OSError):
         return None
 
 
-def _left_by_interruption(home: Path, before: str | None, counting: "Counting | None") -> str:
+def _left_by_interruption(before: str | None, now: str | None, counting: "Counting | None") -> str:
     from recommender.watch import ENCODING, ENCODING_PARTS, PARSING_PARTS
 
-    now = _current(home)
-    if now != before:
+    if now not in (None, before):
         return f"interrupted when edition {now} was published already"
     done = counting.done if counting else {}
     encoded, parts = done.get(ENCODING, 0), done.get(PARSING_PARTS, 0) + done.get(ENCODING_PARTS, 0)

@@ -57,8 +57,8 @@ def plain_answers(edition: "Edition", settings: "Settings") -> "Answers":
 
 
 def sentence_of(error: Exception) -> str:
-    """An expected failure as one sentence: of this program, or of a home that may not be written or a full disk."""
+    """An expected failure as one sentence: of this program, or of a disk that is full or may not be written."""
     if not isinstance(error, OSError):
         return str(error)
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}; nothing was published: free the disk, or choose another --home"
+    return f"{where}{error.strerror or error}"

@@ -35,7 +35,7 @@ from threading import Thread
 from typing import NamedTuple, Self
 from zlib import crc32
 
-from corpus.errors import EditionError
+from corpus.errors import EditionError, RelatedArticlesError
 from recommender.disk import flush, open_unchanging
 from recommender.edition import Edition, edition_ids, open_edition
 from recommender.ranking import Item
@@ -191,11 +191,15 @@ def prepare(
         fcntl.flock(lock, fcntl.LOCK_EX)
         _drop_old(home)
         if not _is_complete(path):
-            if not (like and _take_over(path_of(home, like), like, aside, answers, progress)):
-                _write(aside, _made(answers), progress)
-            for written in _beside(aside):
-                written.replace(path.with_suffix(written.suffix))
-            aside.replace(path)
+            try:
+                if not (like and _take_over(path_of(home, like), like, aside, answers, progress)):
+                    _write(aside, _made(answers), progress)
+                for written in _beside(aside):
+                    written.replace(path.with_suffix(written.suffix))
+                aside.replace(path)
+            finally:  # on a full disk every byte counts
+                for left in (aside, *_beside(aside)):
+                    left.unlink(missing_ok=True)
     return path
 
 
@@ -368,8 +372,11 @@ def _main() -> None:
     """Prepare the edition that the command line names, in the home that the environment names."""
     os.nice(10)
     settings = load_settings(Path(os.environ["RELATED_HOME"]))
-    with suppress(EditionError):  # it was replaced meanwhile
-        prepare(settings.home, answers_of(settings, open_edition(settings.home, sys.argv[1])))
+    try:
+        with suppress(EditionError):  # it was replaced meanwhile
+            prepare(settings.home, answers_of(settings, open_edition(settings.home, sys.argv[1])))
+    except (RelatedArticlesError, OSError, sqlite3.Error) as error:
+        sys.exit(f"ready answers cannot be written ({error}): pages are answered without them, only slower")
 
 
 if __name__ == "__main__":

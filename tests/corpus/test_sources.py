@@ -2,7 +2,9 @@
 
 import errno
 import gzip
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -235,6 +237,55 @@ def test_a_file_name_that_is_not_utf_8_becomes_text_that_can_be_written(tmp_path
     assert isinstance(page, Essay)
     assert page.id == "caf?"
     assert page.source.startswith(str(tmp_path / f"caf?.{ending}"))
+
+
+def test_an_ending_that_is_not_utf_8_is_counted_as_text_that_can_be_written(tmp_path: Path) -> None:
+    write(Path(os.fsdecode(os.fsencode(tmp_path) + b"/a.\xff")))
+
+    assert list_pages([tmp_path]).passed_over == {".?": 1}
+
+
+@pytest.mark.parametrize(("name", "ident"), [(" my page .txt", "my page"), (" .txt", ".txt"), ("a\x07b.txt", "ab")])
+def test_an_id_from_a_name_is_one_that_a_record_can_have(tmp_path: Path, name: str, ident: str) -> None:
+    write(tmp_path / name)
+
+    [page] = read(tmp_path)
+    record = write(tmp_path / "site.jsonl", json.dumps({"id": ident, "body": "Text."}))
+    assert ids([page]) == ids(read(record)) == [ident]
+
+
+def test_folders_that_are_set_apart_hold_no_page_wherever_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "data" / "editions" / "old.txt")
+    write(tmp_path / "data" / "kept.txt")
+    write(tmp_path / "page.txt")
+    monkeypatch.chdir(tmp_path)
+
+    found = list_pages([tmp_path, Path()], [Path("data/editions"), Path("data/nowhere")])
+
+    assert {str(path.relative_to(tmp_path)) for path in found.files if path.is_absolute()} == {
+        "data/kept.txt",
+        "page.txt",
+    }
+    assert {str(path) for path in found.files if not path.is_absolute()} == {"data/kept.txt", "page.txt"}
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a" / "one.txt")
+    write(tmp_path / "b" / "two.txt")
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "a":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    assert ids(read(tmp_path)) == [f"({tmp_path / 'a'}: a folder that cannot be read)", "two"]
 
 
 def test_what_decoding_remarks_on_comes_before_what_the_parser_remarks_on(tmp_path: Path) -> None:

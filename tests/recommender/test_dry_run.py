@@ -107,6 +107,17 @@ def test_without_a_change_the_same_lists_would_be_published_and_no_text_is_looke
     assert changed.texts.to_encode == changed.texts.wanted > 0
 
 
+def test_a_page_that_was_moved_is_built_though_it_says_what_it_said(site: Path, home: Path) -> None:
+    build([site], home, CountingEncoder(), BuildOptions())
+    (site / "sub").mkdir()
+    moved = min(site.glob("*.txt"))
+    moved.rename(site / "sub" / moved.name)
+
+    found = plan(home, site)
+
+    assert (found.new, found.changed, found.removed, found.republish) == ((), (), (), False)
+
+
 def test_an_increment_is_planned_as_it_would_be_built(site: Path, home: Path) -> None:
     build([site], home, CountingEncoder(), BuildOptions())
     page = site / "page-003.txt"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recommender.edition import Edition, current_id, open_current
+from recommender.edition import OVERVIEW, Edition, current_id, open_current
 from recommender.job import BuildOptions, build
 from recommender.publishing import build_lock
 from service import cli_build
@@ -156,6 +156,29 @@ def test_a_refusal_is_an_event_and_exit_code_1(tmp_path: Path, home: Path, stub:
     assert done.exit_code == 1
     sentence = f"{tmp_path / 'nowhere'} does not exist: name a page, a folder of pages or a .jsonl file"
     assert events_of(done.stderr) == [{"event": "failed", "sentence": sentence}]
+
+
+def test_a_home_among_the_pages_holds_none(site: Path, stub: CountingEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(site)
+    first = json.loads(invoke(".", "--json").stdout)
+    second = json.loads(invoke(".", "--json").stdout)
+
+    assert (first["essays"], first["problems"]) == (second["essays"], second["problems"]) == (12, 0)
+    assert second["changed"] == 0
+
+
+def test_damage_to_what_the_desk_reads_lets_no_edition_past_the_gate(
+    site: Path, home: Path, stub: CountingEncoder
+) -> None:
+    invoke(site, "--home", home)
+    live = current_id(home)
+    (home / "related.toml").write_text("publish_overlap = 1.0\n", encoding="utf-8")
+    with (home / "editions" / live / OVERVIEW).open("ab") as file:
+        file.write(b"x")
+    write_site(site, skip=(0, 1, 2, 3))
+
+    assert invoke(site, "--home", home).exit_code == 1
+    assert current_id(home) == live
 
 
 def test_an_edition_that_is_held_back_is_an_event_and_exit_code_1(

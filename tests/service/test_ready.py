@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from recommender.decision_log import DecisionLog
-from recommender.edition import Edition, edition_ids, open_current, open_edition
+from recommender.edition import Edition, current_id, edition_ids, open_current, open_edition
 from recommender.list_store import EssayLists
 from service import ready
 from service.answers import Answers, to_bytes
@@ -198,10 +199,23 @@ def test_a_failure_while_writing_leaves_none(home: Path, monkeypatch: pytest.Mon
         with pytest.raises(RuntimeError):
             prepare(home, answers(home))
     assert ReadyAnswers.open(home, answers(home)) is None
+    assert [path.name for path in (home / "answers").iterdir()] == ["lock"]
 
     prepare(home, answers(home))
 
     assert ReadyAnswers.open(home, answers(home)) is not None
+
+
+def test_a_process_that_cannot_write_them_says_so_in_a_sentence(home: Path) -> None:
+    (home / "answers").write_text("in the way")
+    environment = {**os.environ, "RELATED_HOME": str(home)}
+
+    command = [sys.executable, "-m", "service.ready", current_id(home)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("ready answers cannot be written (")
+    assert done.stderr.count("\n") == 1
 
 
 def test_those_of_editions_that_are_gone_are_dropped(home: Path) -> None:

@@ -183,7 +183,7 @@ class CandidateFinder:
         """wanted: the candidates of each essay, where they are known. predicted: that signal, where it is known."""
         places, scores = run.places, run.scores
         block = run.block | self._lists.block(places, predicted)
-        pool, from_links = _pool(block, scores, places.own) if wanted is None else _only(wanted, scores.shape)
+        pool, from_links = pool_of(block, scores, places.own) if wanted is None else _only(wanted, scores.shape)
         pool[places.own >= 0, places.own[places.own >= 0]] = False
         owner, columns = np.nonzero(pool)
         block["mutual_rank"] = np.zeros_like(scores)
@@ -199,8 +199,9 @@ class CandidateFinder:
         )
 
 
-def _pool(block: Mapping[str, Matrix], scores: Matrix, own: Columns) -> tuple[Mask, Mask]:
-    """Which pairs are looked at, and which of them only because of lists that name the essay."""
+def pool_of(block: Mapping[str, Matrix], scores: Matrix, own: Columns) -> tuple[Mask, Mask]:
+    """Which pairs are looked at, and which of them only because of lists that name the essay. block: of the lists.
+    scores: the default logits. own: the column of the essay itself, -1 for none."""
     others = np.ones(scores.shape, dtype=np.bool_)
     others[own >= 0, own[own >= 0]] = False
     pool = np.zeros(scores.shape, dtype=np.bool_)

@@ -78,7 +78,7 @@ class Landscape:
         for start, chunk in zip(range(0, len(texts), CHUNK), texts.chunks(CHUNK), strict=True):
             own = np.arange(start, start + len(chunk))
             block = text_block(chunk, texts)
-            near.append(_near(block, own))
+            near.append(nearest_of(block, own))
             best = _best(best, _scores(block, own))
             progress(len(chunk))
         components, strengths = _components(texts.terms)
@@ -90,10 +90,9 @@ class Landscape:
         ids = self.texts.ids
         own = np.array([_position(ids, ident) for ident in others.ids], dtype=np.int64)
         block = text_block(others, self.texts)
-        wording = block["wording"] @ self.basis[:, self.texts.vectors.dim :]
-        components = wording / np.where(self.strengths > 0, self.strengths, 1.0)
+        components = components_from(block["wording"], self.basis[:, self.texts.vectors.dim :], self.strengths)
         basis = np.hstack([others.vectors.matrix, components]).astype(np.float32)
-        return Places(others, own, _near(block, own), basis)
+        return Places(others, own, nearest_of(block, own), basis)
 
     def run(self, start: int) -> "Run":
         """CHUNK of the site's essays, from this row on, against all of them. Of a site that is no larger than fits into
@@ -117,11 +116,11 @@ class Landscape:
 
     def mutual_ranks(self, columns: NDArray[np.int64], logits: Matrix) -> Matrix:
         """Of pairs: 1 for the essay that is nearest to the candidate, falling with log rank to 0 at RANKS."""
-        closer = np.zeros(len(columns), dtype=np.int64)
+        found = np.empty(len(columns), dtype=np.float32)
         for start in range(0, len(columns), _PAIRS):
             some = slice(start, start + _PAIRS)
-            closer[some] = (self.nearest_scores[columns[some]] > logits[some, None] + _SAME).sum(axis=1)
-        return np.asarray(1.0 - np.log1p(np.minimum(closer, RANKS)) / np.log1p(RANKS), dtype=np.float32)
+            found[some] = mutual_ranks(self.nearest_scores[columns[some]], logits[some])
+        return found
 
 
 _PAIRS = 100_000  # compared at once
@@ -169,7 +168,21 @@ def _scores(block: Block, own: NDArray[np.int64]) -> Matrix:
     return logits
 
 
-def _near(block: Block, own: NDArray[np.int64]) -> sparse.csr_matrix:
+def mutual_ranks(nearest_scores: Matrix, logits: Matrix) -> Matrix:
+    """See Landscape.mutual_ranks. nearest_scores: a row a pair, its candidate's. Gives float32, shape (pairs,)."""
+    closer = (nearest_scores > logits[:, None] + _SAME).sum(axis=1)
+    return np.asarray(1.0 - np.log1p(np.minimum(closer, RANKS)) / np.log1p(RANKS), dtype=np.float32)
+
+
+def components_from(wording: Matrix, components: Matrix, strengths: Matrix) -> Matrix:
+    """The components of drafts from their wording signal with essays, shape (q, n), and those essays' components, whose
+    columns have the squares of their lengths as strengths."""
+    return np.asarray((wording @ components) / np.where(strengths > 0, strengths, 1.0))
+
+
+def nearest_of(block: Block, own: NDArray[np.int64]) -> sparse.csr_matrix:
+    """The NEAR nearest essays of each row of a block, weighted by nearness; see Landscape. own: the column of the
+    essay itself, -1 for none."""
     nearness = block["meaning"] + block["wording"]
     nearness[own >= 0, own[own >= 0]] = -np.inf
     width = nearness.shape[1]

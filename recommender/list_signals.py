@@ -28,32 +28,39 @@ class ListSignals:
 
     def predicted(self, places: Places) -> Matrix:
         """One of them. The last bits of an essay's row depend on how many are foretold at once."""
-        return self._ridge.predict(places, self._own_lists(places))
+        return self._ridge.predict(places, own_lists_of(self._graph, places))
 
     def block(self, places: Places, predicted: Matrix | None = None) -> Block:
         """All signals of the lists, named as in signals.LIST_SIGNALS. predicted: the one of that name, where known."""
-        own_lists = self._own_lists(places)
+        own_lists = own_lists_of(self._graph, places)
         predicted = self._ridge.predict(places, own_lists) if predicted is None else predicted
-        return {
-            "popularity": popularity(self._graph, own_lists),
-            "votes": votes(self._graph, places),
-            "predicted": predicted,
-            "like_lists": like_lists(self._graph, places, predicted),
-            "lists_back": lists_back(self._graph, places),
-            "co_listed": co_listed(self._graph, places),
-        }
-
-    def _own_lists(self, places: Places) -> Matrix:
-        """What each essay lists itself, to be taken out again."""
-        own = np.zeros((len(places.own), self._graph.matrix.shape[0]), dtype=np.float32)
-        known = places.own >= 0
-        own[known] = self._graph.matrix[places.own[known]].toarray()
-        return own
+        return list_block(self._graph, places, own_lists, self._graph.listed_by, predicted)
 
 
-def popularity(graph: ListGraph, own_lists: Matrix) -> Matrix:
-    """How many other essays list it: log(1 + count)."""
-    return np.asarray(np.log1p(graph.listed_by[None, :] - own_lists), dtype=np.float32)
+def list_block(graph: ListGraph, places: Places, own_lists: Matrix, listed_by: Matrix, predicted: Matrix) -> Block:
+    """All signals of the lists, named as in signals.LIST_SIGNALS. own_lists: see own_lists_of(). listed_by: how many
+    lists of the whole site name each essay, float32, shape (n,). predicted: the signal of that name."""
+    return {
+        "popularity": popularity(listed_by, own_lists),
+        "votes": votes(graph, places),
+        "predicted": predicted,
+        "like_lists": like_lists(graph, places, predicted),
+        "lists_back": lists_back(graph, places),
+        "co_listed": co_listed(graph, places),
+    }
+
+
+def own_lists_of(graph: ListGraph, places: Places) -> Matrix:
+    """What each essay lists itself, to be taken out again: 1 where it does."""
+    own = np.zeros((len(places.own), graph.matrix.shape[0]), dtype=np.float32)
+    known = places.own >= 0
+    own[known] = graph.matrix[places.own[known]].toarray()
+    return own
+
+
+def popularity(listed_by: Matrix, own_lists: Matrix) -> Matrix:
+    """How many other essays list it: log(1 + count). listed_by: see list_block()."""
+    return np.asarray(np.log1p(listed_by[None, :] - own_lists), dtype=np.float32)
 
 
 def votes(graph: ListGraph, places: Places) -> Matrix:
@@ -113,7 +120,7 @@ class Ridge:
         rows = graph.listing
         x = basis[rows].astype(np.float64)
         self._basis = basis
-        self._inverse = np.linalg.inv(x.T @ x + RIDGE * np.eye(basis.shape[1]))
+        self._inverse = ridge_inverse(x.T @ x)
         lists = graph.matrix[rows]
         self.weights = np.asarray((lists.T @ (x @ self._inverse)).T, dtype=np.float32)
         self._takes_part = graph.lengths > 0
@@ -142,6 +149,11 @@ class Ridge:
 
 
 _AT_ONCE = 4096
+
+
+def ridge_inverse(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A of Ridge from X'X, both float64, shape (d, d)."""
+    return np.asarray(np.linalg.inv(products + RIDGE * np.eye(len(products))), dtype=np.float64)
 
 
 def _products(left: Matrix, between: NDArray[Any], right: Matrix) -> Matrix:

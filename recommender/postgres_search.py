@@ -24,7 +24,8 @@ from embeddings.vectors import unit_rows
 from recommender.index import Neighbour, check_queries, nearest_of, rounded
 from recommender.live_vectors import NO_FILTER, Filter, StoredEssay
 from recommender.postgres import Database, Halfvec, Row, in_schema
-from recommender.postgres_vectors import to_halfvec
+from recommender.postgres_links import PostgresLinks
+from recommender.postgres_vectors import from_halfvecs, to_halfvec
 
 EXACT_UP_TO = 50_000
 LEAST_SHARE = 0.1
@@ -39,7 +40,6 @@ MAX_SCAN_TUPLES = 20_000
 _SPARE = 8  # fetched beyond k, and put in order by similarities summed in float64
 _COUNTS = 1_024  # filters whose counts are remembered
 _AT_ONCE = 250
-_HEADER = 4  # bytes of a halfvec before its numbers
 
 # What is found too late to stand in its place strict_order throws away; here all that is found is put in order anyway.
 _BY_INDEX: dict[str, object] = {
@@ -71,6 +71,7 @@ class PostgresSearch:
             "SELECT atttypmod, reltuples::bigint FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
             "WHERE c.oid = '{}.vectors'::regclass AND attname = 'embedding'"
         )  # counted by VACUUM: an edition never changes
+        self.lists = PostgresLinks(self._ask, self._dim)
         self._leaves_few = lru_cache(_COUNTS)(self._are_few)
 
     def search(self, queries: Matrix, k: int) -> list[list[Neighbour]]:
@@ -92,6 +93,11 @@ class PostgresSearch:
     def essays(self, idents: Sequence[str]) -> list[StoredEssay]:
         """See LiveVectors."""
         return self._stored("e.id = ANY(%s::text[])", list(idents))
+
+    def numbered(self, numbers: Sequence[int], only: Filter) -> list[StoredEssay]:
+        """See LiveVectors."""
+        where, values = _tests(only)
+        return self._stored(" AND ".join(["number = ANY(%s::int[])", *where]), list(numbers), *values)
 
     def sample(self, count: int) -> list[StoredEssay]:
         """See LiveVectors."""
@@ -134,22 +140,21 @@ class PostgresSearch:
             settings=_BY_INDEX | effort,
         )
 
-    def _stored(self, which: str, value: object) -> list[StoredEssay]:
+    def _stored(self, which: str, *values: object) -> list[StoredEssay]:
         found = self._ask(
-            "SELECT e.id, record, embedding, titled FROM {0}.essays e JOIN {0}.vectors USING (number) "  # noqa: S608
-            f"WHERE {which} ORDER BY e.id",
-            value,
+            "SELECT e.id, record, embedding, titled, number "  # noqa: S608
+            f"FROM {{0}}.essays e JOIN {{0}}.vectors USING (number) WHERE {which} ORDER BY number",
+            *values,
         )
         matrix = self._vectors([row[2] for row in found])
         return [
-            StoredEssay(ident, json.loads(record), vector, titled)
-            for (ident, record, _, titled), vector in zip(found, matrix, strict=True)
+            StoredEssay(ident, json.loads(record), vector, titled, number)
+            for (ident, record, _, titled, number), vector in zip(found, matrix, strict=True)
         ]
 
     def _vectors(self, stored: Sequence[bytes]) -> Matrix:
         """Unit rows, float32, shape (n, dim)."""
-        halves = np.frombuffer(b"".join(data[_HEADER:] for data in stored), dtype=">f2")
-        return unit_rows(halves.astype(np.float32).reshape(len(stored), self._dim))
+        return unit_rows(from_halfvecs(stored, self._dim))
 
     def _ask(
         self, query: str, *values: object, settings: Mapping[str, object] | None = None, prepared: bool = True
@@ -163,10 +168,13 @@ class PostgresSearch:
             ) from None
 
 
-def _where(only: Filter, exclude: Collection[str]) -> tuple[str, list[object]]:
+def _tests(only: Filter) -> tuple[list[str], list[object]]:
     given = [(test, getattr(only, name)) for name, test in _TESTS.items() if getattr(only, name) is not None]
-    tests = [test for test, _ in given]
-    values = [value for _, value in given]
+    return [test for test, _ in given], [value for _, value in given]
+
+
+def _where(only: Filter, exclude: Collection[str]) -> tuple[str, list[object]]:
+    tests, values = _tests(only)
     if exclude:
         tests, values = [*tests, "id <> ALL(%s::text[])"], [*values, list(exclude)]
     return f"WHERE {' AND '.join(tests)}" if tests else "", values

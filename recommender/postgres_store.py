@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from recommender.decision_log import DecisionLog
     from recommender.live_vectors import LiveVectors
 
-LAYOUT = 1
+LAYOUT = 2
 """Of an edition's schema; goes up with each change to it."""
 OLDEST_SERVER = 160_000
 """PostgreSQL 16; the number is libpq's."""

@@ -3,6 +3,7 @@
     items categories signals lists offered    the tables of lists.sqlite3, cell by cell (list_store.py)
     essays     number, id, record: the lines of essays.jsonl
     vectors    see postgres_vectors.py
+    links facts ridge    see postgres_links.py
     files      name, part, data: all other files of the edition, in parts
 
 Renaming is what makes a standby safe: it knows the schema by its last name only when it has all that is in there.
@@ -98,6 +99,10 @@ def upload(db: psycopg.Connection, edition: Edition, progress: _Progress) -> Non
             from recommender.postgres_vectors import copy_vectors  # a service has no need of it, nor of numpy
 
             copy_vectors(db, edition, UPLOAD)
+            if edition.manifest.get("lesson", {}).get("used"):
+                from recommender.postgres_links import copy_links
+
+                copy_links(db, edition, UPLOAD)
         for name in sorted(set(names) - {ESSAYS}):
             _copy(db, "files", "name, part, data", _parts(edition.folder / name))
     except psycopg.DataError as error:

@@ -7,7 +7,7 @@ The rows lie in the order of kind, category and date: what a filter leaves then 
 times faster.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import date
 from typing import NamedTuple
@@ -42,6 +42,7 @@ _ITEMS = """
 SELECT id, kind, categories.number, published
 FROM items LEFT JOIN categories ON name = category ORDER BY kind, categories.number, published, items.number
 """
+_HEADER = 4  # bytes of a halfvec before its numbers
 _BLURBS = "SELECT id FROM items WHERE kind = 'blurb' ORDER BY number"
 
 
@@ -103,3 +104,9 @@ def _build_indices(db: psycopg.Connection, schema: str) -> None:
 def to_halfvec(vector: Matrix) -> bytes:
     """As PostgreSQL sends and takes it: the width, two bytes without meaning, big-endian halves."""
     return len(vector).to_bytes(2, "big") + b"\0\0" + bytes(vector.astype(">f2"))
+
+
+def from_halfvecs(stored: Sequence[bytes], dim: int) -> Matrix:
+    """The rows of this width that to_halfvec() was given, at half precision: float32, shape (n, dim)."""
+    halves = np.frombuffer(b"".join(data[_HEADER:] for data in stored), dtype=">f2")
+    return halves.astype(np.float32).reshape(len(stored), dim)

@@ -200,7 +200,7 @@ def _all_that_stands_beside(landscape: Landscape, graph: ListGraph, places: Plac
 
 
 def _counted_once_too_often(landscape: Landscape, graph: ListGraph, places: Places) -> Block:
-    return {"popularity": popularity(graph, np.zeros((1, graph.matrix.shape[0]), np.float32))}
+    return {"popularity": popularity(graph.listed_by, np.zeros((1, graph.matrix.shape[0]), np.float32))}
 
 
 def _alike_to_the_own_list(landscape: Landscape, graph: ListGraph, places: Places) -> Block:

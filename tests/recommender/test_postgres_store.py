@@ -415,7 +415,7 @@ except StoreAway as error:
             "DELETE FROM {schema}.files WHERE name = 'lists.sqlite3'",
             "is damaged: lists.sqlite3 is not what was written",
         ),
-        ("UPDATE related.editions SET layout = 99", "is stored in layout 99, this version reads 1"),
+        ("UPDATE related.editions SET layout = 99", "is stored in layout 99, this version reads 2"),
         ("UPDATE related.editions SET manifest = replace(manifest, '2026', '2027')", "its manifest was changed"),
         ("UPDATE related.editions SET manifest = 'x'", "has no readable manifest"),
     ],

@@ -169,6 +169,8 @@ class PostgresSearch:
 
 
 def _tests(only: Filter) -> tuple[list[str], list[object]]:
+    if only.category is not None and not _is_text(only.category):
+        return ["false"], []
     given = [(test, getattr(only, name)) for name, test in _TESTS.items() if getattr(only, name) is not None]
     return [test for test, _ in given], [value for _, value in given]
 
@@ -176,5 +178,10 @@ def _tests(only: Filter) -> tuple[list[str], list[object]]:
 def _where(only: Filter, exclude: Collection[str]) -> tuple[str, list[object]]:
     tests, values = _tests(only)
     if exclude:
-        tests, values = [*tests, "id <> ALL(%s::text[])"], [*values, list(exclude)]
+        tests, values = [*tests, "id <> ALL(%s::text[])"], [*values, list(filter(_is_text, exclude))]
     return f"WHERE {' AND '.join(tests)}" if tests else "", values
+
+
+def _is_text(given: str) -> bool:
+    """Whether PostgreSQL knows such a text: no NUL, no half of a surrogate pair."""
+    return "\0" not in given and not any("\ud800" <= char <= "\udfff" for char in given)

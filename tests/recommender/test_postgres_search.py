@@ -235,6 +235,14 @@ def test_only_what_the_filters_leave_comes(search: PostgresSearch, site: Vectors
         assert not set(found) & set(left_out)
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800"])
+def test_what_is_no_text_for_postgresql_is_no_category_and_excludes_nothing(
+    search: PostgresSearch, site: Vectors, odd: str
+) -> None:
+    assert search.nearest(site.matrix[0], 3, Filter(category=odd)) == []
+    assert search.nearest(site.matrix[0], 3, exclude=[odd]) == search.nearest(site.matrix[0], 3)
+
+
 def test_items_without_date_or_category_fail_a_filter_about_them(url: str) -> None:
     search = search_over(url, COMPASS, [("essay", None, None)] * 3 + [("essay", "half", FIRST_DAY)])
 

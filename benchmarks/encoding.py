@@ -33,7 +33,8 @@ from corpus.catalogue import build_catalogue
 from corpus.errors import EncoderError
 from embeddings.cache import PLACE, open_cache
 from embeddings.encoder import Encoder, Matrix, cache_key
-from embeddings.loading import STATIC, load_encoder
+from embeddings.loading import load_encoder
+from embeddings.model_folder import STATIC
 from embeddings.probe import cosines
 from embeddings.sentence import Precision, SentenceEncoder
 from embeddings.views import views_of

@@ -147,7 +147,7 @@ def _tasks_of(essays: int, corpora: Sequence[str]) -> dict[str, Any]:
     from corpus.catalogue import build_catalogue
     from embeddings.vectors import Vectors
     from recommender.engines.large_site import RUN
-    from recommender.index_shards import ShardSearch, shards_of
+    from recommender.index_shards import ShardSearch, open_shard, shards_of
     from recommender.lexical import Lexicon, whole_text
     from recommender.list_graph import ListGraph
     from recommender.texts import SiteReader
@@ -164,7 +164,7 @@ def _tasks_of(essays: int, corpora: Sequence[str]) -> dict[str, Any]:
     space = joint_space(matrix, components)
     gathered = time.process_time() - begun
     kind, shards = shards_of(essays, "exact")
-    search = ShardSearch(space, kind, shards, [])
+    search = ShardSearch(space, shards, [open_shard(space, shard, kind, None) for shard in shards])
     own = np.arange(LOOKED_AT)
     neighbours = _seconds(lambda: search.others(own, NEAREST))
     drawn = np.vstack(

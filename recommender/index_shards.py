@@ -28,16 +28,21 @@ def build_shard(matrix: Matrix, shard: range, kind: Kind) -> bytes:
     return RowSearch(matrix[shard.start : shard.stop], kind).to_bytes()
 
 
-class ShardSearch:
-    """Searches all shards. files: the index file of each; none where the kind is exact."""
+def open_shard(matrix: Matrix, shard: range, kind: Kind, file: Path | None) -> RowSearch:
+    """The search of one shard. file: its index file, None where the kind is exact. Raises ValueError when that is
+    damaged."""
+    rows = matrix[shard.start : shard.stop]
+    try:
+        return RowSearch.mapped(file, rows, kind) if file else RowSearch(rows, kind)
+    except RuntimeError as error:  # of FAISS
+        raise ValueError(f"{file} is no index file: {error}") from error
 
-    def __init__(self, matrix: Matrix, kind: Kind, shards: Sequence[range], files: Sequence[Path]) -> None:
-        self._matrix, self._shards = matrix, shards
-        parts = [matrix[shard.start : shard.stop] for shard in shards]
-        if kind == "exact":
-            self._searches = [RowSearch(part, kind) for part in parts]
-        else:
-            self._searches = [RowSearch.mapped(file, part, kind) for file, part in zip(files, parts, strict=True)]
+
+class ShardSearch:
+    """Searches all shards. searches: the one of each, see open_shard()."""
+
+    def __init__(self, matrix: Matrix, shards: Sequence[range], searches: Sequence[RowSearch]) -> None:
+        self._matrix, self._shards, self._searches = matrix, shards, searches
 
     def others(self, own: Rows, k: int) -> tuple[Rows, Similarities]:
         """The k nearest rows of each of these rows, itself left out, by (-similarity, row)."""

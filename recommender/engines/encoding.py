@@ -18,7 +18,7 @@ from embeddings.loading import load_same
 from embeddings.passages import passages, summary
 from recommender.encoded import other_texts
 from recommender.engines.engine import Part
-from recommender.engines.files import read
+from recommender.engines.parts import read_given
 from recommender.engines.slices import slice_size, slices
 from recommender.engines.workers import Workers
 from recommender.watch import ENCODING_PARTS, Watch
@@ -62,7 +62,7 @@ def encode(given: Mapping[str, Any], stream: BinaryIO) -> None:
     Writes an .npz, see _Encoded. Raises EncoderError when this machine cannot give the vectors that are asked for.
     """
     encoder = _load(given["model"], given["fingerprint"], given["arithmetic"], given["cache"])
-    works = [_Work(tuple(work["texts"]), tuple(work["blocks"])) for work in json.loads(read(given["work"]))]
+    works = [_Work(tuple(work["texts"]), tuple(work["blocks"])) for work in json.loads(read_given(given["work"]))]
     cut = [passages(_essay(work.blocks), encoder.window, encoder.count_tokens) for work in works]
     found = {text for work in works for text in work.texts} | {text for some in cut for text in some}
     texts = sorted(found, key=lambda text: (len(text), text))  # alike lengths together: less padding

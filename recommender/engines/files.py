@@ -8,11 +8,14 @@ which shows it whole or not at all.
 import os
 import tempfile
 import uuid
+import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from gzip import BadGzipFile
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 from corpus.errors import EngineError
 from recommender.disk import flush
@@ -24,12 +27,12 @@ def make(url: str, write: Callable[[BinaryIO], object]) -> None:
     if system.exists(path):
         return
     folder, _, name = path.rpartition("/")
-    aside = f"{folder}/{_ASIDE}{name}-{uuid.uuid4().hex}"
+    aside = f"{folder}/.{name}-{uuid.uuid4().hex}"
     system.makedirs(folder, exist_ok=True)
     try:
         with system.open(aside, "wb") as stream:
             write(stream)
-        if "file" in _protocols(system):
+        if _is_here(system):
             flush(Path(aside))
             Path(aside).replace(path)
             flush(Path(folder))
@@ -51,9 +54,9 @@ def read(url: str) -> bytes:
 def at_hand(url: str) -> Path:
     """A file that is named by what it holds, on this machine; fetched once if it is elsewhere."""
     system, path = _locate(url)
-    if "file" in _protocols(system):
+    if _is_here(system):
         return Path(path)
-    here = Path(tempfile.gettempdir()) / f"related-parts-{os.getuid()}" / name_of(url)
+    here = _fetched(url)
     here.parent.mkdir(mode=0o700, exist_ok=True)
     if here.parent.stat().st_uid != os.getuid():
         raise EngineError(f"{here.parent} is somebody else's: remove it, or set TMPDIR to a folder of your own")
@@ -76,20 +79,29 @@ def present(urls: Iterable[str]) -> set[str]:
     }
 
 
-def remove(urls: Iterable[str]) -> None:
-    """Remove the files, those that are not there too, and what was left of writing them; an empty folder as well."""
-    by_folder: defaultdict[str, set[str]] = defaultdict(set)
-    for url in urls:
-        by_folder[url.rpartition("/")[0]].add(name_of(url))
-    for folder, names in by_folder.items():
-        system, path = _locate(folder)
-        listed = _names(folder)
-        going = {name for name in listed if name in names or _written_as(name) in names}
-        if going:
-            system.rm([f"{path}/{name}" for name in sorted(going)])
-        if going == listed:
-            with suppress(OSError):  # another build may just have begun to write there
-                system.rmdir(path)
+@contextmanager
+def decoding(url: str) -> Iterator[None]:
+    """Holds what decodes a file. One that turns out to be damaged is removed, so that the next run makes it anew, and
+    EngineError raised."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, BadGzipFile, BadZipFile, zlib.error) as error:
+        system, path = _locate(url)
+        with suppress(FileNotFoundError):  # another process has found the same
+            system.rm(path)
+        if not _is_here(system):
+            _fetched(url).unlink(missing_ok=True)
+        raise EngineError(f"{name_of(url)} was damaged and is removed: run this again") from error
+
+
+def remove_folder(url: str) -> None:
+    """Remove a folder with all that it holds, unless it is not there; what cannot be removed stays."""
+    system, path = _locate(url)
+    names = sorted(_names(url))
+    with suppress(OSError):  # a worker that was given up may still write there
+        if names:
+            system.rm([f"{path}/{name}" for name in names], recursive=True)
+        system.rmdir(path)
 
 
 def name_of(url: str) -> str:
@@ -97,13 +109,9 @@ def name_of(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-_ASIDE = "."
-_UUID_DIGITS = 32
-
-
-def _written_as(name: str) -> str:
-    """What a file that is written aside is to be called."""
-    return name[len(_ASIDE) : -_UUID_DIGITS - 1] if name.startswith(_ASIDE) else ""
+def _fetched(url: str) -> Path:
+    """Where this machine keeps a file that is elsewhere."""
+    return Path(tempfile.gettempdir()) / f"related-parts-{os.getuid()}" / name_of(url)
 
 
 def _names(folder: str) -> set[str]:
@@ -115,14 +123,18 @@ def _names(folder: str) -> set[str]:
         return set()
 
 
-def _protocols(system: Any) -> tuple[str, ...]:
-    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+def _is_here(system: Any) -> bool:
+    """Whether these are the files of this machine."""
+    return "file" in ((system.protocol,) if isinstance(system.protocol, str) else system.protocol)
 
 
 def _locate(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path on it. Raises EngineError when there is none such."""
     from fsspec.core import url_to_fs
+    from fsspec.implementations.local import LocalFileSystem
 
+    if "://" not in url:  # to url_to_fs a path with "::" is a chain of URLs
+        return LocalFileSystem(), url
     try:
         system, path = url_to_fs(url)
     except (ImportError, ValueError) as error:

@@ -16,16 +16,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from embeddings.encoder import Progress
+from embeddings.encoder import Matrix, Progress
 from embeddings.vectors import Vectors
 from recommender.arrays import from_dense, to_dense
 from recommender.candidates import Pairs, joined
 from recommender.engines.engine import Part, Task
-from recommender.engines.files import at_hand, read
+from recommender.engines.files import at_hand, decoding, read
 from recommender.engines.shared_arrays import open_arrays, write_arrays
 from recommender.engines.workers import Workers
-from recommender.index import Kind
-from recommender.index_shards import ShardSearch, build_shard, shards_of
+from recommender.index import Kind, RowSearch
+from recommender.index_shards import ShardSearch, build_shard, open_shard, shards_of
 from recommender.landscape import Landscape, Pool
 from recommender.list_graph import ListGraph
 from recommender.signals import RELATIVE, Spread
@@ -96,7 +96,9 @@ def neighbours(given: _Given, stream: BinaryIO) -> None:
 
 def look(given: _Given, stream: BinaryIO) -> None:
     """A Looked."""
-    drawn = _arrays(read(given["drawn"]))["rows"]
+    data = read(given["drawn"])
+    with decoding(given["drawn"]):
+        drawn = _arrays(data)["rows"]
     found = _close_look(given["site"]).at(given["first"], drawn)
     spread = {f"spread.{name}": values for name, values in found.spread.items()}
     near = to_dense("near", found.near)
@@ -113,8 +115,18 @@ def rank(given: _Given, stream: BinaryIO) -> None:
 
 @lru_cache(maxsize=1)
 def _search(space: str, kind: Kind, shards: tuple[tuple[int, int], ...], files: tuple[str, ...]) -> ShardSearch:
-    opened = [range(*shard) for shard in shards]
-    return ShardSearch(open_arrays(space)["space"], kind, opened, [at_hand(file) for file in files])
+    matrix = open_arrays(space)["space"]
+    ranges = [range(*shard) for shard in shards]
+    if kind == "exact":
+        return ShardSearch(matrix, ranges, [open_shard(matrix, shard, kind, None) for shard in ranges])
+    opened = [_open_index(file, matrix, shard, kind) for file, shard in zip(files, ranges, strict=True)]
+    return ShardSearch(matrix, ranges, opened)
+
+
+def _open_index(url: str, matrix: Matrix, shard: range, kind: Kind) -> RowSearch:
+    path = at_hand(url)
+    with decoding(url):
+        return open_shard(matrix, shard, kind, path)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from corpus.essay import PageRejected
 from corpus.page_cache import PageCache, pack, parse_policy, unpack
 from corpus.sources import PageFile, PageOptions, kind_of, page_key, parse_page, read_page_bytes
 from recommender.engines.engine import Part
-from recommender.engines.files import read
+from recommender.engines.parts import read_given
 from recommender.engines.slices import slice_size, slices
 from recommender.engines.workers import Workers
 from recommender.watch import PARSING_PARTS, Watch
@@ -50,7 +50,7 @@ def parse(given: Mapping[str, Any], stream: BinaryIO) -> None:
         )
     options = PageOptions(related_selector=given["related_selector"])
     with gzip.GzipFile(fileobj=stream, mode="wb", filename="", mtime=0) as lines:
-        for row, line in enumerate(read(given["pages"]).splitlines()):
+        for row, line in enumerate(read_given(given["pages"]).splitlines()):
             page = json.loads(line)
             file = PageFile(page["kind"], page["ident"], source="")
             with suppress(_Tripped):

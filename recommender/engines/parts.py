@@ -6,29 +6,32 @@ another model or other code for its own.
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO, TypeVar
-from zipfile import BadZipFile
 
 from corpus.errors import EngineError
 from recommender.engines.engine import Part, Task
-from recommender.engines.files import make, name_of, read, remove
+from recommender.engines.files import decoding, make, name_of, read, remove_folder
 from recommender.versions import code_digest
 
 _T = TypeVar("_T")
+_DIGITS = 40  # of a digest, in a file's name
 
 
 class PartsFolder:
-    """url: of the folder, which need not exist: a path, or whatever fsspec knows."""
+    """url: of the folder, which need not exist and belongs to one home: a path, or whatever fsspec knows."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._named: set[str] = set()
 
     def keep(self, data: bytes) -> str:
-        """Write what a part is given and is too large for Part.given. Returns its URL."""
-        return self.keep_written(hashlib.sha256(data).hexdigest(), lambda stream: stream.write(data))
+        """Write what a part is given and is too large for Part.given, also in place of a damaged one. Returns its
+        URL."""
+        digest = hashlib.sha256(data).hexdigest()
+        with suppress(FileNotFoundError, EngineError):
+            read_given(self._name("given", digest))
+        return self.keep_written(digest, lambda stream: stream.write(data))
 
     def keep_written(self, digest: str, write: Callable[[BinaryIO], object]) -> str:
         """The same of what is written to a stream. digest: hexadecimal, of all that this depends on."""
@@ -45,18 +48,26 @@ class PartsFolder:
     def read(self, part: Part, decode: Callable[[bytes], _T]) -> _T:
         """What a part's file holds. Raises EngineError when it is damaged, and removes it."""
         data = read(part.out)
-        try:
+        with decoding(part.out):
             return decode(data)
-        except (ValueError, KeyError, EOFError, OSError, BadZipFile, zlib.error) as error:
-            remove([part.out])
-            raise EngineError(f"{name_of(part.out)} was damaged and is removed: run this again") from error
 
     def clear(self) -> None:
-        """Remove every file that was named here."""
-        remove(self._named)
-        self._named.clear()
+        """Remove the folder, and what killed builds left in it."""
+        remove_folder(self._url)
 
     def _name(self, kind: str, digest: str) -> str:
-        url = f"{self._url}/{kind}-{digest[:40]}"
-        self._named.add(url)
-        return url
+        return f"{self._url}/{kind}-{digest[:_DIGITS]}"
+
+
+def read_given(url: str) -> bytes:
+    """What PartsFolder.keep() was given. Raises EngineError when it is damaged, and removes it."""
+    data = read(url)
+    with decoding(url):
+        check_digest(url, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def check_digest(url: str, digest: str) -> None:
+    """Raises ValueError unless this is the digest that the file is named by."""
+    if not name_of(url).endswith(f"-{digest[:_DIGITS]}"):
+        raise ValueError(f"{name_of(url)} is not what was written")

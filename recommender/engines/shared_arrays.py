@@ -16,8 +16,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from recommender.arrays import from_dense, to_dense
-from recommender.engines.files import at_hand
-from recommender.engines.parts import PartsFolder
+from recommender.engines.files import at_hand, decoding
+from recommender.engines.parts import PartsFolder, check_digest
 
 _TYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
 
@@ -40,19 +40,28 @@ def write_arrays(folder: PartsFolder, arrays: Mapping[str, Any]) -> str:
 
 
 def open_arrays(url: str) -> dict[str, Any]:
-    """What write_arrays() was given, read only."""
+    """What write_arrays() was given, read only. Raises EngineError when it is damaged, and removes it."""
     path = at_hand(url)
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    stored = np.memmap(path, np.uint8, "r", offset=8 + length)
-    found = {
-        name: stored[slice(*entry["data_offsets"])].view(_TYPES[entry["dtype"]]).reshape(entry["shape"])
-        for name, entry in header.items()
-    }
+    with decoding(url):
+        found = _mapped(path)
+        check_digest(url, _digest(found))
     matrices = {name.removesuffix(".indptr") for name in found if name.endswith(".indptr")}
     plain = {name: array for name, array in found.items() if name.rpartition(".")[0] not in matrices}
     return plain | {name: from_dense(name, found) for name in matrices}
+
+
+def _mapped(path: Path) -> dict[str, Any]:
+    """The arrays of a file. Raises ValueError or KeyError when it is damaged."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes, and would have a header of {length:,}")
+        header = json.loads(file.read(length))
+    stored = np.memmap(path, np.uint8, "r", offset=8 + length)
+    return {
+        name: stored[slice(*entry["data_offsets"])].view(_TYPES[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in header.items()
+    }
 
 
 def _digest(dense: Mapping[str, Any]) -> str:

@@ -1,25 +1,28 @@
 """Who does the heavy steps of a build: an engine, with the folder of its parts and the model that workers load."""
 
+import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from embeddings.model_folder import PACKAGED_MODEL, QUALITY, STATIC
 from recommender.engines.engine import Engine
 from recommender.engines.local import InProcess, ProcessPool
 from recommender.engines.parts import PartsFolder
 
 ENGINES = ("local", "ray")
 PLACE = Path("parts")
-"""Where parts lie in a site's home, unless the settings say where else."""
+"""Where parts lie in a site's home, unless the settings say in what folder else."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """What the command line and the settings say about a build's workers.
 
-    engine: one of ENGINES. address: see RayEngine. parts: URL of their folder, None is PLACE. model, cache: see
-    embeddings.loading.
+    engine: one of ENGINES. address: see RayEngine. parts: URL of a folder in which this home has one
+    of its own for them, None is PLACE. model, cache: see embeddings.loading.
     """
 
     model: str | None
@@ -66,9 +69,14 @@ def _open_engine(options: WorkerOptions) -> Engine:
 
 def _parts_url(home: Path, parts: str | None) -> str:
     """As every worker finds it, wherever it was started."""
-    return parts if parts and "://" in parts else str((Path(parts) if parts else home / PLACE).absolute())
+    if not parts:
+        return str((home / PLACE).absolute())
+    whole = parts.rstrip("/") if "://" in parts else str(Path(parts).absolute())
+    # A folder may serve several homes, and each removes all of its own.
+    return f"{whole}/{hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]}"
 
 
 def _on_any_machine(model: str | None) -> str | None:
-    """A model's folder by its whole path: workers may run elsewhere."""
-    return str(Path(model).absolute()) if model and Path(model).is_dir() else model
+    """A model's folder by its whole path: workers may run elsewhere. What a name stands for is found there."""
+    named = model in (None, STATIC, QUALITY, PACKAGED_MODEL)
+    return str(Path(model).absolute()) if model and not named and Path(model).is_dir() else model

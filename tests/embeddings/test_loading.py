@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, get_ident
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from embeddings import conversion, loading
 from embeddings.conversion import NotConvertible, convert, read_manifest, write_manifest
 from embeddings.encoder import Encoder, Matrix
 from embeddings.loading import load_encoder, load_same
-from embeddings.model_folder import QUALITY_MODEL
+from embeddings.model_folder import QUALITY_MODEL, find_model
 from embeddings.probe import LOWEST_COSINE, cosines, keeps_rows_apart, probe_texts
 from embeddings.sentence import SentenceEncoder
 from embeddings.static import StaticEncoder
@@ -169,6 +171,35 @@ def test_a_damaged_model_is_converted_anew(cache: Path, monkeypatch: pytest.Monk
 
     assert encoder.encode(["bread"]).shape == (1, 384)
     assert converted_for == [encoder.fingerprint]
+
+
+def test_processes_that_start_together_convert_once_and_none_removes_what_another_has_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, converted_cache: Path
+) -> None:
+    both_looked, looked = Barrier(2), set[int]()
+    converted_for: list[Path] = []
+
+    def read_and_wait_for_the_other(folder: Path) -> dict[str, object] | None:
+        manifest = read_manifest(folder)
+        if get_ident() not in looked:
+            looked.add(get_ident())
+            both_looked.wait(60)
+        return manifest
+
+    def copy(reference: SentenceEncoder, folder: Path) -> float:
+        converted_for.append(folder)
+        shutil.copytree(converted(converted_cache), folder)
+        return 1000.0
+
+    monkeypatch.setattr(conversion, "read_manifest", read_and_wait_for_the_other)
+    monkeypatch.setattr(conversion, "convert", copy)
+
+    with ThreadPoolExecutor(2) as pool:  # a file that each opens for itself is locked between threads, too
+        starts = [pool.submit(loading._start_openvino, find_model(), tmp_path, must=True) for _ in range(2)]
+        first, second = (start.result() for start in starts)
+
+    assert first.encode(["bread"]).tobytes() == second.encode(["bread"]).tobytes()
+    assert len(converted_for) == 1
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Texts encoded in parts: the job then finds every vector in the cache, the same to the bit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from embeddings.encoder import cache_key
 from embeddings.static import StaticEncoder
 from recommender.encoded import encode_catalogue
 from recommender.engines.encoding import encode_in_parts
+from recommender.engines.engine import Part, Task
 from recommender.watch import Counting, Unwatched
 from tests.fakes import CountingEncoder, essay
 from tests.recommender.engines.elsewhere import Elsewhere, Stopped, workers_at
@@ -102,6 +103,25 @@ def test_a_driver_that_was_killed_goes_on_from_the_parts_that_are_there(
     encode(site, cache, tmp_path, second)
 
     assert (len(first.made), len(second.made)) == (3, 2)
+
+
+def test_texts_that_a_worker_is_given_are_removed_when_they_are_damaged(
+    site: Catalogue, cache: VectorCache, tmp_path: Path
+) -> None:
+    class Damaging(Elsewhere):
+        """A disk that changes a letter of what workers are given."""
+
+        def map(self, task: Task, parts: Sequence[Part], progress: Callable[[int], None] = lambda done: None) -> None:
+            damaged = Path(parts[0].given["work"])
+            damaged.write_bytes(damaged.read_bytes().replace(b"read", b"rown", 1))
+            super().map(task, parts, progress)
+
+    with pytest.raises(EngineError, match=r"^given-\w+ was damaged and is removed: run this again$"):
+        encode(site, cache, tmp_path, Damaging())
+
+    engine = Elsewhere()
+    encode(site, cache, tmp_path, engine)
+    assert len(engine.made) == 5
 
 
 def test_a_part_of_another_model_is_never_taken_for_its_own(

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import pytest
 
 from corpus.errors import EngineError
-from recommender.engines.files import make, present, read, remove
+from recommender.engines.files import decoding, make, present, read, remove_folder
 
 
 @pytest.fixture(params=["path", "file", "memory"])
@@ -51,24 +51,40 @@ def test_while_a_file_is_written_and_when_that_fails_nothing_of_it_is_there(fold
     assert read(url) == b"rye"
 
 
-def test_what_is_removed_takes_along_what_killed_writers_left_of_it_and_nothing_else(folder: str) -> None:
-    begun = f".bread-{uuid.uuid4().hex}"
-    others = f".map-{uuid.uuid4().hex}"
-    for name in ("bread", "clock", begun, others):
-        put(f"{folder}/{name}", "rye")
+def test_a_folder_goes_with_all_that_it_holds_and_nothing_else(folder: str) -> None:
+    begun = f".bread-{uuid.uuid4().hex}"  # by a writer that was killed
+    for url in (f"{folder}/bread", f"{folder}/{begun}", f"{folder}-other/bread"):
+        put(url, "rye")
 
-    remove([f"{folder}/bread", f"{folder}/never"])
+    remove_folder(folder)
+    remove_folder(folder)
 
-    names = ("bread", "clock", begun, others)
-    assert present(f"{folder}/{name}" for name in names) == {f"{folder}/clock", f"{folder}/{others}"}
+    assert present([f"{folder}/bread", f"{folder}/{begun}", f"{folder}-other/bread"]) == {f"{folder}-other/bread"}
 
 
-def test_a_folder_that_is_empty_goes_too(tmp_path: Path) -> None:
-    put(f"{tmp_path}/parts/bread", "rye")
+def test_a_file_that_is_damaged_goes_and_can_be_made_again(folder: str) -> None:
+    put(f"{folder}/bread", "rye")
 
-    remove([f"{tmp_path}/parts/bread"])
+    for _worker in range(2):
+        with (
+            pytest.raises(EngineError, match=r"^bread was damaged and is removed: run this again$"),
+            decoding(f"{folder}/bread"),
+        ):
+            raise ValueError("crumbs")
 
-    assert list(tmp_path.iterdir()) == []
+    put(f"{folder}/bread", "wheat")
+    assert read(f"{folder}/bread") == b"wheat"
+
+
+def test_a_path_is_a_path_whatever_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "a::b" / "s3:c"
+    put(f"{folder}/bread", "rye")
+
+    assert [path.read_text() for path in folder.iterdir()] == ["rye"]
+    assert read(f"{folder}/bread") == b"rye"
+    assert present([f"{folder}/bread"]) == {f"{folder}/bread"}
+    remove_folder(str(folder))
+    assert list((tmp_path / "a::b").iterdir()) == []
 
 
 def test_a_kind_of_url_that_nothing_reads_is_refused_with_a_sentence() -> None:

@@ -1,5 +1,6 @@
 """A large site surveyed and ranked in parts: the edition must be the one that a single process makes, byte by byte."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,14 @@ from scipy import sparse
 from corpus.errors import EngineError
 from recommender.edition import Edition, open_current
 from recommender.engines.engine import Engine, Part, Task
+from recommender.engines.files import present
+from recommender.engines.large_site import survey_in_parts
 from recommender.engines.local import InProcess, ProcessPool
 from recommender.engines.parts import PartsFolder
 from recommender.engines.shared_arrays import open_arrays, write_arrays
 from recommender.engines.workers import Workers
 from recommender.index import all_pairs
-from recommender.index_shards import ShardSearch, build_shard, shards_of
+from recommender.index_shards import ShardSearch, build_shard, open_shard, shards_of
 from recommender.job import BuildOptions, build
 from tests.fakes import CountingEncoder
 from tests.recommender.sites import random_site
@@ -109,8 +112,6 @@ def test_a_build_that_was_stopped_goes_on_from_the_parts_that_are_there(tmp_path
 
 
 def test_progress_tells_every_essay_once(tmp_path: Path) -> None:
-    from recommender.engines.large_site import survey_in_parts
-
     site = random_site(150, 3)
     seen: list[int] = []
     with patch("recommender.engines.large_site.RUN", RUN):
@@ -121,7 +122,7 @@ def test_progress_tells_every_essay_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf", "ivf8", "hnsw"])
-def test_shards_find_what_one_index_finds(kind: str, tmp_path: Path) -> None:
+def test_shards_find_nearly_all_that_exact_search_finds(kind: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     matrix = rng.normal(size=(900, 24)).astype(np.float32)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -129,10 +130,12 @@ def test_shards_find_what_one_index_finds(kind: str, tmp_path: Path) -> None:
     with patch("recommender.index_shards.SHARD", 400):
         known, shards = shards_of(len(matrix), kind)
     assert [len(shard) for shard in shards] == ([900] if kind == "exact" else [400, 400, 100])
-    files = [] if kind == "exact" else [tmp_path / f"{shard.start}" for shard in shards]
-    for shard, file in zip(shards, files, strict=False):
-        file.write_bytes(build_shard(matrix, shard, known))
-    rows, similarities = ShardSearch(matrix, known, shards, files).others(np.arange(900), 10)
+    files = [None if kind == "exact" else tmp_path / f"{shard.start}" for shard in shards]
+    for shard, file in zip(shards, files, strict=True):
+        if file:
+            file.write_bytes(build_shard(matrix, shard, known))
+    searches = [open_shard(matrix, shard, known, file) for shard, file in zip(shards, files, strict=True)]
+    rows, similarities = ShardSearch(matrix, shards, searches).others(np.arange(900), 10)
     exact, values = all_pairs(matrix, 10, "exact")
     found = np.mean([len(set(a) & set(b)) for a, b in zip(rows.tolist(), exact.tolist(), strict=True)]) / 10
     assert found >= (1.0 if kind == "exact" else 0.97), "99% of the fifty nearest, of vectors without any clusters"
@@ -173,6 +176,45 @@ def test_arrays_elsewhere_are_fetched_once(tmp_path: Path, monkeypatch: pytest.M
     assert fetched.parent.stat().st_mode & 0o077 == 0, "nobody else may put files there"
     with patch("fsspec.implementations.memory.MemoryFileSystem.get_file", side_effect=AssertionError):
         np.testing.assert_array_equal(open_arrays(url)["numbers"], np.arange(7))
+
+
+def test_arrays_that_are_damaged_are_removed_where_they_lie_and_where_they_were_fetched_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = PartsFolder(f"memory:/{tmp_path}")
+    url = write_arrays(folder, {"numbers": np.arange(7)})
+    np.testing.assert_array_equal(open_arrays(url)["numbers"], np.arange(7))
+    [fetched] = tmp_path.glob("related-parts-*/*")
+    for spoil in (lambda data: data[:100], lambda data: data[:-1] + b"\x01", lambda data: b"\xff" * len(data)):
+        fetched.write_bytes(spoil(fetched.read_bytes()))
+        with pytest.raises(EngineError, match=f"^{fetched.name} was damaged and is removed: run this again$"):
+            open_arrays(url)
+        assert present([url]) == set()
+        assert write_arrays(folder, {"numbers": np.arange(7)}) == url
+        np.testing.assert_array_equal(open_arrays(url)["numbers"], np.arange(7))
+
+
+@pytest.mark.parametrize(("kind", "task"), [("exact", "neighbours"), ("ivf", "index_shard"), ("hnsw", "index_shard")])
+def test_a_part_that_a_worker_finds_damaged_is_removed_and_made_again_by_the_next_run(
+    tmp_path: Path, kind: str, task: str
+) -> None:
+    class Damaging(Recording):
+        """A disk that loses the end of the first file of a task."""
+
+        def map(self, asked: Task, parts: Sequence[Part], progress: Callable[[int], None] = lambda done: None) -> None:
+            super().map(asked, parts, progress)
+            if asked.__name__ == task:
+                os.truncate(parts[0].out, Path(parts[0].out).stat().st_size // 2)
+
+    site, folder = random_site(150, 3), PartsFolder(str(tmp_path / "parts"))
+    again = Recording()
+    with patch("recommender.index_shards.SHARD", 100):
+        with pytest.raises(EngineError, match=f"^{task}-.* was damaged and is removed: run this again$"):
+            survey_in_parts(site.texts, Workers(Damaging(), folder, None, tmp_path), lambda done: None, kind)
+        survey_in_parts(site.texts, Workers(again, folder, None, tmp_path), lambda done: None, kind)
+
+    assert [name.partition("-")[0] for name in again.made].count(task) == 1
 
 
 def test_a_folder_that_somebody_else_has_made_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

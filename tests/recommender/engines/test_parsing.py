@@ -1,6 +1,6 @@
 """Pages parsed in parts: what is read afterwards is what would have been read without."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +130,22 @@ def test_a_worker_with_other_libraries_refuses(
 
     with pytest.raises(EngineError, match=r"a worker would parse otherwise.*install the same on every machine"):
         parse(site, cache, tmp_path, Elsewhere())
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:100], lambda data: data.replace(b'"page', b'"Page', 1)])
+def test_what_a_killed_driver_left_damaged_is_written_again_before_a_worker_reads_it(
+    site: list[Path], cache: PageCache, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    with pytest.raises(Stopped):
+        parse(site, cache, tmp_path, Elsewhere(limit=0))
+    damaged = {path: path.read_bytes() for path in (tmp_path / "parts").glob("given-*")}
+    for path, whole in damaged.items():
+        path.write_bytes(spoil(whole))
+
+    parse(site, cache, tmp_path, Elsewhere())
+
+    assert {path: path.read_bytes() for path in damaged} == damaged
+    assert list(read_pages(site, OPTIONS, cache=cache)) == list(read_pages(site, OPTIONS))
 
 
 def test_a_part_that_is_damaged_is_removed_and_made_again_by_the_next_run(

@@ -93,7 +93,9 @@ class Database:
         self.name = _name(given)
         known = _CONNECTING | given
         self._writing = {**known, "target_session_attrs": "read-write"}
-        self._uploading = {"tcp_user_timeout": _STALLED_MS} | given | {"target_session_attrs": "read-write"}
+        self._uploading = (
+            _CONNECTING | {"tcp_user_timeout": _STALLED_MS} | given | {"target_session_attrs": "read-write"}
+        )
         self.hosts = _each_host(self._writing)
         self._primary = _Connections(self.name, self._writing)
         self._has_standbys = len(self.hosts) > 1
@@ -135,7 +137,7 @@ class Database:
     def connect(self, limit: float, host: Mapping[str, str] | None = None) -> Connection:
         """A new connection to the primary, or to one of `hosts`, whichever it is; without the sentences of telling().
         limit: see Connection."""
-        one = {**host, "target_session_attrs": "any"} if host else {}
+        one = {} if host is None else {**host, "target_session_attrs": "any"}
         db = Connection.connect(**self._writing | one)
         db.limit = limit
         return db
@@ -144,7 +146,7 @@ class Database:
     def primary(self, limit: float | None = None) -> Iterator[Connection]:
         """A connection of its own to the primary; each statement is a transaction, and may take as long as it wants, or
         the limit: see Connection."""
-        with telling(self.name), Connection.connect(**_CONNECTING | self._uploading, autocommit=True) as db:
+        with telling(self.name), Connection.connect(**self._uploading, autocommit=True) as db:
             db.limit = limit
             for name, value in {**VANISHED, "statement_timeout": "0"}.items():
                 db.execute("SELECT set_config(%s, %s, false)", (name, value))

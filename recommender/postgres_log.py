@@ -253,7 +253,7 @@ def _engine(database: Database, host: Mapping[str, str] | None = None) -> sa.Eng
         return db
 
     url = "postgresql+psycopg://"
-    if host:  # it is used while there is no primary only
+    if host is not None:  # it is used while there is no primary only
         return sa.create_engine(url, creator=connect, poolclass=NullPool)
     return sa.create_engine(url, creator=connect, pool_pre_ping=True, pool_recycle=300, pool_timeout=WRITE_SECONDS)
 

@@ -57,6 +57,8 @@ _GRACE = "1 minute"
 """So long the schema of a dropped edition stays at least."""
 _LOOK_SECONDS = 2.0
 """Though nothing was heard of another current edition the database is asked this often."""
+_TURN_SECONDS = 30.0
+"""So long a rollback waits for an answer: a switch takes milliseconds."""
 _NOTHING = (0, "")
 _TURNING = 0x52454C41_02
 _MAKE = """
@@ -352,7 +354,7 @@ class PostgresStore:
     def _turning(self) -> Iterator[tuple[psycopg.Connection, list[_Entry], str]]:
         """Holds the database while another edition becomes the current one, with all editions and the current one's id,
         or an empty text; whoever comes meanwhile waits."""
-        with self._database.primary() as db:
+        with self._database.primary(limit=_TURN_SECONDS) as db:
             db.execute("SELECT pg_advisory_lock(%s)", (_TURNING,))
             yield db, _listed(partial(_ask, db)), _current(db)
 

@@ -18,6 +18,7 @@ from corpus.errors import UnknownEssay
 from recommender.edition import LISTS, Edition
 from recommender.list_store import EssayLists, Items, ListRow, ListStore, write_store
 from recommender.ranking import MAX_LIMIT, Candidate, Item, ItemKind, Place, Rules, list_limit
+from tests.open_files import open_files
 
 MAY, JUNE, JULY = date(2025, 5, 1), date(2025, 6, 1), date(2025, 7, 1)
 ODD_IDS = (
@@ -470,6 +471,6 @@ def test_the_file_is_open_for_reading_alone(tmp_path: Path) -> None:
     write_store(path, ITEMS, ())
     store = ListStore(path)
 
-    opened = [fd for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink() and fd.readlink() == path.resolve()]
+    opened = [number for number, file in open_files().items() if file == path.resolve()]
     assert store.count_items()
-    assert [fcntl.fcntl(int(fd.name), fcntl.F_GETFL) & os.O_ACCMODE for fd in opened] == [os.O_RDONLY]
+    assert [fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE for number in opened] == [os.O_RDONLY]

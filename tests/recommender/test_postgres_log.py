@@ -343,17 +343,19 @@ def test_a_listener_ends_when_it_is_closed_and_when_nobody_holds_it(database: st
     from recommender.postgres import open_database
     from recommender.postgres_listen import DECISIONS, Listener
 
-    def listening() -> int:
-        return sum(thread.name == "listening to the database" for thread in running_threads())
+    before = set(running_threads())
 
-    begun = listening()
+    def listening() -> int:
+        begun = set(running_threads()) - before
+        return sum(thread.name == "listening to the database" for thread in begun)
+
     closed, dropped = Listener(open_database(database)), Listener(open_database(database))
     for listener in (closed, dropped):
         wait_for(lambda listener=listener: listener.heard(DECISIONS) is not None)
-    assert listening() == begun + 2
+    assert listening() == 2
     closed.close()
     assert closed.heard(DECISIONS) is None
     del listener, dropped
-    assert listening() == begun
+    assert listening() == 0
     with suppress(AttributeError):
         closed.close()

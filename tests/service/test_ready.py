@@ -24,6 +24,7 @@ from service.editions import LOOK_EVERY, LiveEdition
 from service.ready import FOLDER, Body, ReadyAnswers, answers_of, pages_of, path_of, prepare, start_preparing
 from service.replies import Replies
 from service.settings import Settings
+from tests.open_files import open_files
 from tests.recommender.decided import decide
 from tests.service.editions import NOON, Clock, publish_edition, publish_other_edition
 
@@ -407,8 +408,7 @@ def test_ready_answers_let_go_of_their_files(home: Path) -> None:
     prepare(home, answers(home))
 
     def held() -> int:
-        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-        return sum(FOLDER in str(link.readlink()) for link in links)
+        return sum(home / FOLDER in path.parents for path in open_files().values())
 
     before = held()
     opened = ReadyAnswers.open(home, answers(home))

@@ -92,7 +92,7 @@ class PostgresSearch:
 
     def essays(self, idents: Sequence[str]) -> list[StoredEssay]:
         """See LiveVectors."""
-        return self._stored("e.id = ANY(%s::text[])", list(idents))
+        return self._stored("e.id = ANY(%s::text[])", list(filter(_is_text, idents)))
 
     def numbered(self, numbers: Sequence[int], only: Filter) -> list[StoredEssay]:
         """See LiveVectors."""

@@ -364,7 +364,7 @@ def test_essays_come_as_they_are_kept(stored: Edition, edition: Edition, materia
     texts = material.texts
     named = np.asarray(texts.titles_named.sum(axis=0)).ravel()
 
-    found = live_of(stored).essays(["007", "no such essay", "003"])
+    found = live_of(stored).essays(["007", "no such essay", "a\0b", "\ud800", "003"])
 
     assert [essay.id for essay in found] == ["003", "007"]
     for essay in found:

@@ -59,6 +59,25 @@ def own_server() -> Iterator[Server]:
     server.remove()
 
 
+@pytest.fixture
+def own_database(own_server: Server) -> str:
+    return own_server.fresh_database()
+
+
+@pytest.fixture
+def standby(own_server: Server, own_database: str) -> Iterator[Server]:
+    """It has the database from the start."""
+    standby = own_server.standby()
+    yield standby
+    standby.remove()
+
+
+@pytest.fixture
+def replicated(own_database: str, standby: Server, tmp_path: Path) -> Store:
+    """On the database of both servers."""
+    return open_store(tmp_path / "service", own_database.replace("/test", f",127.0.0.1:{standby.port}/test"))
+
+
 def schemas(rows: Rows) -> list[object]:
     return [name for (name,) in rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'related\\_%%' ORDER BY 1")]
 
@@ -228,54 +247,40 @@ def test_a_dropped_edition_that_is_published_again_is_there_again(
 
 
 def test_reading_goes_on_without_the_standby_and_without_the_primary(
-    own_server: Server, editions: tuple[Edition, Edition], tmp_path: Path
+    own_server: Server, standby: Server, replicated: Store, editions: tuple[Edition, Edition]
 ) -> None:
-    url = own_server.fresh_database()
-    standby = own_server.standby()
-    try:
-        both = url.replace("/test", f",127.0.0.1:{standby.port}/test")
-        store = open_store(tmp_path / "service", both)
-        store.publish(editions[0], None, keep=5)
-        served = store.open(editions[0].id)
-        essay = served.find("bread")
-        expected = editions[0].recommend(essay, Rules())
+    replicated.publish(editions[0], None, keep=5)
+    served = replicated.open(editions[0].id)
+    essay = served.find("bread")
+    expected = editions[0].recommend(essay, Rules())
 
-        standby.kill()
-        assert served.recommend(served.find("bread"), Rules()) == expected
-        standby.start()
-        own_server.kill()
-        assert served.recommend(served.find("bread"), Rules()) == expected
-        assert store.current_id() == editions[0].id
-        with pytest.raises(StoreAway):
-            store.publish(editions[1], None, keep=5)
-        standby.promote()
-        store.publish(editions[1], None, keep=5)
-        assert store.current_id() == editions[1].id
-    finally:
-        standby.remove()
+    standby.kill()
+    assert served.recommend(served.find("bread"), Rules()) == expected
+    standby.start()
+    own_server.kill()
+    assert served.recommend(served.find("bread"), Rules()) == expected
+    assert replicated.current_id() == editions[0].id
+    with pytest.raises(StoreAway):
+        replicated.publish(editions[1], None, keep=5)
+    standby.promote()
+    replicated.publish(editions[1], None, keep=5)
+    assert replicated.current_id() == editions[1].id
 
 
 def test_a_host_that_hangs_keeps_no_look_up_for_ever(
-    own_server: Server, editions: tuple[Edition, Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    standby: Server, replicated: Store, editions: tuple[Edition, Edition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recommender.postgres._READ_SECONDS", 1)
-    url = own_server.fresh_database()
-    standby = own_server.standby()
-    try:
-        store = open_store(tmp_path / "service", url.replace("/test", f",127.0.0.1:{standby.port}/test"))
-        store.publish(editions[0], None, keep=5)
-        served = store.open(editions[0].id)
-        while not served.find("bread"):
-            pass
-        standby.freeze()
-        with ThreadPoolExecutor() as pool:
-            try:
-                found = [pool.submit(served.find, "bread") for _ in range(4)]
-                assert [item.result(60).id for item in found] == ["bread"] * 4
-            finally:
-                standby.thaw()
-    finally:
-        standby.remove()
+    replicated.publish(editions[0], None, keep=5)
+    served = replicated.open(editions[0].id)
+    served.find("bread")  # so that a connection is kept
+    standby.freeze()
+    with ThreadPoolExecutor() as pool:
+        try:
+            found = [pool.submit(served.find, "bread") for _ in range(4)]
+            assert [item.result(60).id for item in found] == ["bread"] * 4
+        finally:
+            standby.thaw()
 
 
 def test_a_database_that_may_only_be_read_is_read(store: Store, editions: tuple[Edition, Edition], rows: Rows) -> None:
@@ -293,20 +298,14 @@ def test_a_database_that_may_only_be_read_is_read(store: Store, editions: tuple[
 
 
 def test_a_standby_of_a_database_that_shows_nothing_yet_is_asked_in_vain(
-    own_server: Server, editions: tuple[Edition, Edition], tmp_path: Path
+    own_server: Server, replicated: Store, editions: tuple[Edition, Edition]
 ) -> None:
-    url = own_server.fresh_database()
-    standby = own_server.standby()
-    try:
-        store = open_store(tmp_path / "service", url.replace("/test", f",127.0.0.1:{standby.port}/test"))
-        store.publish(editions[0], Held(editions[0].id, "none", 0.1, 0.9, "2026-11-01T12:00:00+00:00"), keep=5)
-        own_server.kill()
+    replicated.publish(editions[0], Held(editions[0].id, "none", 0.1, 0.9, "2026-11-01T12:00:00+00:00"), keep=5)
+    own_server.kill()
 
-        assert store.mark() == (0, "")
-        with pytest.raises(NoEdition):
-            store.current_id()
-    finally:
-        standby.remove()
+    assert replicated.mark() == (0, "")
+    with pytest.raises(NoEdition):
+        replicated.current_id()
 
 
 def test_a_file_that_could_not_be_fetched_leaves_nothing(
@@ -336,22 +335,16 @@ def test_a_home_does_not_follow_an_edition_that_this_version_cannot_read(
 
 
 def test_what_a_standby_has_not_heard_of_is_read_from_the_primary(
-    own_server: Server, editions: tuple[Edition, Edition], tmp_path: Path
+    standby: Server, replicated: Store, editions: tuple[Edition, Edition]
 ) -> None:
-    url = own_server.fresh_database()
-    standby = own_server.standby()
-    try:
-        store = open_store(tmp_path / "service", url.replace("/test", f",127.0.0.1:{standby.port}/test"))
-        for behind, edition in enumerate(editions):
-            if behind:
-                standby.execute("SELECT pg_wal_replay_pause()")
-            store.publish(edition, None, keep=5)
-            assert store.current_id() == edition.id
-            served = store.open(edition.id)
-            essay = served.find("bread")
-            assert served.recommend(essay, Rules()) == edition.recommend(essay, Rules())
-    finally:
-        standby.remove()
+    for behind, edition in enumerate(editions):
+        if behind:
+            standby.execute("SELECT pg_wal_replay_pause()")
+        replicated.publish(edition, None, keep=5)
+        assert replicated.current_id() == edition.id
+        served = replicated.open(edition.id)
+        essay = served.find("bread")
+        assert served.recommend(essay, Rules()) == edition.recommend(essay, Rules())
 
 
 def test_a_database_that_does_not_answer_is_told_without_its_password(

@@ -382,9 +382,8 @@ def test_a_log_that_is_damaged_later_leaves_what_was_read_in_force(site: Site, h
     assert site.related() == []
 
 
-def test_a_reading_that_failed_is_tried_again_though_nothing_new_is_written(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def exclude_unread(site: Site, patch: pytest.MonkeyPatch) -> None:
+    """Have something excluded while the log cannot be read."""
     from corpus.errors import DecisionLogError
 
     site.decide(decide("review", "bread"))
@@ -393,11 +392,17 @@ def test_a_reading_that_failed_is_tried_again_though_nothing_new_is_written(
     def fail(self: DecisionLog, last: int = 0) -> list[Decision]:
         raise DecisionLogError("the disk is away")
 
-    with monkeypatch.context() as patched:
+    with patch.context() as patched:
         patched.setattr(DecisionLog, "since", fail)
         site.decide(decide("exclude", "bread", "rye"))
         assert site.related() == ["salt", "rye"]
         assert site.reasons() == ["the disk is away; what was read before is in force"]
+
+
+def test_a_reading_that_failed_is_tried_again_though_nothing_new_is_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exclude_unread(site, monkeypatch)
     site.clock.advance(seconds=1)
     assert site.related() == ["salt", "rye"], "not again and again"
     site.clock.advance(seconds=10)
@@ -408,18 +413,7 @@ def test_a_reading_that_failed_is_tried_again_though_nothing_new_is_written(
 def test_a_clock_that_is_set_back_keeps_no_reading_from_being_tried_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from corpus.errors import DecisionLogError
-
-    site.decide(decide("review", "bread"))
-    assert site.related() == ["salt", "rye"]
-
-    def fail(self: DecisionLog, last: int = 0) -> list[Decision]:
-        raise DecisionLogError("the disk is away")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(DecisionLog, "since", fail)
-        site.decide(decide("exclude", "bread", "rye"))
-        assert site.related() == ["salt", "rye"]
+    exclude_unread(site, monkeypatch)
     site.clock.advance(hours=-2)
     assert site.related() == ["salt", "sundial"]
 
